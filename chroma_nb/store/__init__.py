@@ -1,0 +1,1 @@
+"""Where collections live: the protocol the notebook face sees, and the store on this machine."""

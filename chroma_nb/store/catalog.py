@@ -1,0 +1,345 @@
+"""The DuckDB connection: every statement that reads or writes the tables is here.
+
+A `Catalog` knows rows and transactions, nothing of vectors or of the index. It is not
+thread-safe: the store serialises its calls.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from chroma_nb.errors import ForeignStoreError, NewerStoreError, ReadOnlyStoreError
+from chroma_nb.store import schema
+from chroma_nb.store.duck_errors import translated
+from chroma_nb.store.schema import SCHEMA, items_table, sparse_table
+from chroma_nb.store.sparse import SparseChange, SparseColumn
+from chroma_nb.store.where_sql import SPARSE_COLUMNS, SQL_TYPES, Condition, Place
+from chroma_nb.types import ARROW_TYPES, CollectionInfo, IndexSettings, IntArray, Kind, Metric
+
+_BATCH = "chroma_nb_batch"
+_COLLECTION_COLUMNS = (
+    "number, id, name, metadata, settings, dimension, embedding_function, next_row, next_slot, generation, version"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the table of collections."""
+
+    number: int
+    info: CollectionInfo
+    next_row: int
+    next_slot: int
+    generation: int
+
+
+class Catalog:
+    """One database, in memory or in a file.
+
+    Args:
+        path: of the file; None for memory.
+        read_only: open the file without the right to write.
+
+    Raises:
+        StoreError: one of its subclasses says why the file cannot be used.
+    """
+
+    def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
+        self._connection = duckdb.connect()
+        try:
+            with translated(path):
+                self._attach(path, read_only)
+                self._migrate(path, read_only)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _attach(self, path: Path | None, read_only: bool) -> None:
+        options = "READ_ONLY" if read_only else f"STORAGE_VERSION '{schema.STORAGE_VERSION}'"
+        target = "" if path is None else str(path).replace("'", "''")
+        self._connection.execute(
+            f"ATTACH '{target}' AS store ({options})" if path is not None else "ATTACH ':memory:' AS store"
+        )
+        # Names in a statement never mean the Python variables of whoever runs it.
+        self._connection.execute("SET python_enable_replacements = false")
+        self._connection.execute("USE store")
+
+    def _migrate(self, path: Path | None, read_only: bool) -> None:
+        version = self._schema_version(path)
+        if version > schema.VERSION:
+            raise NewerStoreError(
+                f"{path} has version {version} of the tables; this chroma_nb knows {schema.VERSION}. "
+                "Run: pip install --upgrade chroma-nb"
+            )
+        if version == schema.VERSION:
+            return
+        if read_only:
+            raise ReadOnlyStoreError(
+                f"{path} has version {version} of the tables and must be brought to {schema.VERSION}: "
+                "open it once without read_only=True."
+            )
+        with self.transaction():
+            for migrate in schema.MIGRATIONS[version:]:
+                migrate(self._connection)
+            self._connection.execute(
+                f"UPDATE {SCHEMA}.store SET value = ? WHERE key = 'version'", [str(schema.VERSION)]
+            )
+
+    def _schema_version(self, path: Path | None) -> int:
+        found = self._connection.execute(
+            "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'store' AND NOT internal"
+        ).fetchall()
+        if ("chroma_nb",) not in found:
+            tables = self._connection.execute(
+                "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'store'"
+            ).fetchone()
+            if tables is not None and tables[0]:
+                raise ForeignStoreError(
+                    f"{path} is a DuckDB database, but not one of chroma_nb. Choose another directory."
+                )
+            return 0
+        row = self._connection.execute(f"SELECT value FROM {SCHEMA}.store WHERE key = 'version'").fetchone()
+        return int(row[0]) if row else 0
+
+    def close(self) -> None:
+        """Close the database; a file gets its write-ahead log merged by DuckDB."""
+        self._connection.close()
+
+    def alive(self) -> bool:
+        """Whether the database still answers; after some failed commits DuckDB refuses all work."""
+        try:
+            self._connection.execute(f"SELECT count(*) FROM {SCHEMA}.store").fetchone()
+        except duckdb.Error:
+            return False
+        return True
+
+    def checkpoint(self) -> None:
+        """Merge the write-ahead log into the file."""
+        self._connection.execute("CHECKPOINT store")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit on leaving; on any exception, interrupts included, roll back and pass it on."""
+        self._connection.execute("BEGIN TRANSACTION")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._rollback()
+            raise
+
+    def _rollback(self) -> None:
+        try:
+            self._connection.execute("ROLLBACK")
+        except duckdb.Error:
+            # A failed COMMIT has rolled back already; the first error is the one to report.
+            return
+
+    # collections ------------------------------------------------------------------------------
+
+    def entries(self) -> list[Entry]:
+        """All collections, oldest first."""
+        rows = self._connection.execute(
+            f"SELECT {_COLLECTION_COLUMNS} FROM {SCHEMA}.collections ORDER BY number"
+        ).fetchall()
+        return [_entry(row) for row in rows]
+
+    def create(self, info: CollectionInfo) -> Entry:
+        """A new collection with its tables."""
+        with self.transaction():
+            row = self._connection.execute(
+                f"UPDATE {SCHEMA}.store SET value = (value::INTEGER + 1)::VARCHAR WHERE key = 'collections' "
+                "RETURNING value"
+            ).fetchone()
+            entry = Entry(int(row[0]) if row else 0, info, 0, 0, 0)
+            for statement in schema.item_tables(entry.number):
+                self._connection.execute(statement)
+            self._connection.execute(
+                f"INSERT INTO {SCHEMA}.collections ({_COLLECTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                _values(entry),
+            )
+        return entry
+
+    def save_entry(self, entry: Entry) -> None:
+        """Write a changed row back (inside a transaction of the caller)."""
+        names = [name.strip() for name in _COLLECTION_COLUMNS.split(",")][1:]
+        self._connection.execute(
+            f"UPDATE {SCHEMA}.collections SET {', '.join(f'{name} = ?' for name in names)} WHERE number = ?",
+            [*_values(entry)[1:], entry.number],
+        )
+
+    def drop(self, entry: Entry) -> None:
+        """Remove a collection and its tables."""
+        with self.transaction():
+            self._connection.execute(f"DROP TABLE {items_table(entry.number)}")
+            self._connection.execute(f"DROP TABLE {sparse_table(entry.number)}")
+            self._connection.execute(f"DELETE FROM {SCHEMA}.metadata_keys WHERE collection = ?", [entry.number])
+            self._connection.execute(f"DELETE FROM {SCHEMA}.collections WHERE number = ?", [entry.number])
+
+    # metadata keys ----------------------------------------------------------------------------
+
+    def places(self, number: int) -> dict[str, dict[Kind, Place]]:
+        """Where the metadata of a collection is, keys in order of first appearance."""
+        rows = self._connection.execute(
+            f"SELECT key, kind, number, col FROM {SCHEMA}.metadata_keys WHERE collection = ? ORDER BY number", [number]
+        ).fetchall()
+        places: dict[str, dict[Kind, Place]] = {}
+        for key, kind, place, column in rows:
+            places.setdefault(key, {})[Kind(kind)] = Place(place, column)
+        return places
+
+    def add_places(self, number: int, added: Mapping[tuple[str, Kind], Place]) -> None:
+        """Record new pairs and make their columns (inside a transaction of the caller)."""
+        for (key, kind), place in added.items():
+            self._connection.execute(
+                f"INSERT INTO {SCHEMA}.metadata_keys VALUES (?, ?, ?, ?, ?)",
+                [number, place.number, key, kind.value, place.column],
+            )
+            if place.column is not None:
+                self._connection.execute(
+                    f"ALTER TABLE {items_table(number)} ADD COLUMN {place.column} {SQL_TYPES[kind]}"
+                )
+
+    # items ------------------------------------------------------------------------------------
+
+    def insert(self, number: int, columns: Mapping[str, pa.Array]) -> None:
+        """Append items; ``columns`` holds row, slot, id, document and the key columns."""
+        names = ", ".join(f'"{name}"' for name in columns)
+        with self._batch(columns):
+            self._connection.execute(f"INSERT INTO {items_table(number)} ({names}) SELECT {names} FROM {_BATCH}")
+
+    def update(self, number: int, columns: Mapping[str, pa.Array]) -> None:
+        """Change columns of the items named by the column ``row``."""
+        names = [name for name in columns if name != "row"]
+        if not names:
+            return
+        changes = ", ".join(f'"{name}" = batch."{name}"' for name in names)
+        with self._batch(columns):
+            self._connection.execute(
+                f'UPDATE {items_table(number)} AS items SET {changes} FROM {_BATCH} AS batch WHERE items."row" = batch."row"'
+            )
+
+    def delete(self, number: int, rows: IntArray) -> None:
+        """Remove items and their sparse metadata."""
+        with self._batch({"row": pa.array(rows)}):
+            for table in (items_table(number), sparse_table(number)):
+                self._connection.execute(f'DELETE FROM {table} WHERE "row" IN (SELECT "row" FROM {_BATCH})')
+
+    def clear_sparse(self, number: int, cleared: Mapping[int, IntArray]) -> None:
+        """Remove sparse values: for each (key, kind) pair number, those of some rows."""
+        keys = np.repeat(np.fromiter(cleared, dtype=np.int64), [len(rows) for rows in cleared.values()])
+        with self._batch({"key": pa.array(keys), "row": pa.array(np.concatenate([*cleared.values()]))}):
+            self._connection.execute(
+                f'DELETE FROM {sparse_table(number)} WHERE (key, "row") IN (SELECT (key, "row") FROM {_BATCH})'
+            )
+
+    def insert_sparse(self, number: int, changes: Sequence[SparseChange]) -> None:
+        """Add sparse values, one statement for each kind."""
+        for kind, column in SPARSE_COLUMNS.items():
+            of_kind = [change for change in changes if change.kind is kind]
+            if not of_kind:
+                continue
+            keys = np.repeat([change.number for change in of_kind], [len(change.rows) for change in of_kind])
+            rows = np.concatenate([change.rows for change in of_kind])
+            values = pa.concat_arrays([change.values for change in of_kind])
+            with self._batch({"key": pa.array(keys), "row": pa.array(rows), "value": values}):
+                self._connection.execute(
+                    f'INSERT INTO {sparse_table(number)} ("row", key, {column}) SELECT "row", key, value FROM {_BATCH}'
+                )
+
+    @contextmanager
+    def _batch(self, columns: Mapping[str, pa.Array]) -> Iterator[None]:
+        self._connection.register(_BATCH, pa.table(dict(columns)))
+        try:
+            yield
+        finally:
+            self._connection.unregister(_BATCH)
+
+    # reading ----------------------------------------------------------------------------------
+
+    def load(self, number: int, columns: Sequence[str]) -> pa.Table:
+        """All items, in order, with ``row``, ``slot`` and these columns."""
+        names = ", ".join(f'"{name}"' for name in ("row", "slot", *columns))
+        return self._connection.sql(f'SELECT {names} FROM {items_table(number)} ORDER BY "row"').to_arrow_table()
+
+    def load_sparse(self, number: int, places: Mapping[str, Mapping[Kind, Place]]) -> dict[int, SparseColumn]:
+        """The sparse values of a collection, by the number of the (key, kind) pair."""
+        wanted = {
+            place.number: kind for kinds in places.values() for kind, place in kinds.items() if place.column is None
+        }
+        if not wanted:
+            return {}
+        table = (
+            self._connection.sql(f'SELECT * FROM {sparse_table(number)} ORDER BY key, "row"')
+            .to_arrow_table()
+            .combine_chunks()
+        )
+        keys, rows = table["key"].to_numpy(), table["row"].to_numpy().astype(np.int64)
+        found = {}
+        for key, kind in wanted.items():
+            start, stop = np.searchsorted(keys, [key, key + 1])
+            values = table[SPARSE_COLUMNS[kind]].slice(start, stop - start).cast(ARROW_TYPES[kind])
+            joined = pa.concat_arrays([pa.array([], ARROW_TYPES[kind]), *values.chunks])
+            found[key] = SparseColumn(rows[start:stop], joined)
+        return found
+
+    def matching(self, number: int, condition: Condition) -> IntArray:
+        """Row numbers of the items that fulfil a condition.
+
+        Raises:
+            InvalidArgumentError: a pattern in it is not a regular expression.
+        """
+        sql, params = condition
+        with translated(None):
+            found = self._connection.execute(
+                f'SELECT "row" FROM {items_table(number)} WHERE {sql}', params
+            ).fetchnumpy()
+        return np.asarray(found["row"], dtype=np.int64)
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the same database."""
+        cursor = self._connection.cursor()
+        cursor.execute("USE store")
+        return cursor
+
+
+def _values(entry: Entry) -> list[Any]:
+    info = entry.info
+    return [
+        entry.number,
+        str(info.id),
+        info.name,
+        None if info.metadata is None else json.dumps(info.metadata),
+        json.dumps(asdict(info.settings)),
+        info.dimension,
+        info.embedding_function,
+        entry.next_row,
+        entry.next_slot,
+        entry.generation,
+        info.version,
+    ]
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    number, id_, name, metadata, settings, dimension, function, next_row, next_slot, generation, version = row
+    read = IndexSettings(**json.loads(settings))
+    info = CollectionInfo(
+        id=uuid.UUID(id_),
+        name=name,
+        metadata=None if metadata is None else json.loads(metadata),
+        settings=replace(read, space=Metric(read.space)),
+        dimension=dimension,
+        embedding_function=function,
+        version=version,
+    )
+    return Entry(number, info, next_row, next_slot, generation)

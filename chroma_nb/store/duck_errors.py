@@ -1,0 +1,83 @@
+"""DuckDB's exceptions -> ours, at the border, by one context manager."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from chroma_nb.errors import (
+    ChromaNbError,
+    CorruptStoreError,
+    ForeignStoreError,
+    InvalidArgumentError,
+    NewerStoreError,
+    ReadOnlyStoreError,
+    StoreError,
+    StoreLockedError,
+    StoreWriteError,
+)
+
+
+@contextmanager
+def translated(path: Path | None) -> Iterator[None]:
+    """Turn what DuckDB raises about the database at ``path`` into errors that say what to do."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _translate(error, path) from error
+    except OSError as error:
+        if isinstance(error, ChromaNbError):
+            raise
+        raise _os_error(error, path) from error
+
+
+def _translate(error: duckdb.Error, path: Path | None) -> ChromaNbError:
+    text = str(error).splitlines()[0]
+    where = "memory" if path is None else str(path)
+    if "Could not set lock" in text or "being used by another process" in text:
+        holder = re.search(r"PID (\d+)", text)
+        who = f"process {holder[1]}" if holder else "another process"
+        return StoreLockedError(
+            f"{where} is open in {who}. Only one process at a time can write to a store: close the client there "
+            "(client.close(), or restart that kernel) and try again."
+        )
+    if "not a valid DuckDB database file" in text:
+        return ForeignStoreError(f"{where} is not a chroma_nb store. Choose another directory, or move that file away.")
+    if "version number" in text and "read versions" in text:
+        return NewerStoreError(
+            f"{where} was written by a newer DuckDB than the {duckdb.__version__} installed here. "
+            "Run: pip install --upgrade duckdb"
+        )
+    if "ermission denied" in text or "Read-only file system" in text:
+        return ReadOnlyStoreError(_not_writable(where))
+    if isinstance(error, duckdb.InvalidInputException | duckdb.OutOfRangeException):
+        return InvalidArgumentError(f"The filter cannot be evaluated: {text}")
+    if isinstance(error, duckdb.SerializationException | duckdb.InternalException):
+        return CorruptStoreError(f"{where} is damaged: {text}. Restore the directory from a backup.")
+    if isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.OutOfMemoryException):
+        if any(sign in text for sign in ("checksum", "Corrupt", "corrupt")):
+            return CorruptStoreError(f"{where} is damaged: {text}. Restore the directory from a backup.")
+        return StoreWriteError(_no_space(where, text))
+    return StoreError(f"The database at {where} failed: {text}")
+
+
+def _os_error(error: OSError, path: Path | None) -> ChromaNbError:
+    where = str(error.filename or path)
+    if isinstance(error, PermissionError) or error.errno == 30:  # 30: read-only file system
+        return ReadOnlyStoreError(_not_writable(where))
+    return StoreWriteError(_no_space(where, str(error)))
+
+
+def _not_writable(where: str) -> str:
+    return (
+        f"No permission to write at {where}. Open it for reading only with Client(path, read_only=True), or choose a "
+        "directory of your own."
+    )
+
+
+def _no_space(where: str, text: str) -> str:
+    return f"Reading or writing {where} failed: {text}. Nothing of this call was kept. Free some space and try again."

@@ -1,0 +1,271 @@
+"""The columns of a collection in memory: what the rows of results are read from.
+
+DuckDB is the truth; the mirror follows each committed transaction. Why it exists: DuckDB needs
+2.5 to 20 ms to fetch the ten rows of a query's hits and 23 ms for 10,000 rows as a frame; taking
+them from Arrow arrays costs 0.2 and 1.3 ms.
+
+A mirror is immutable: a change gives a new one that shares all it can, so a reader works on one
+consistent state without a lock. Items have a *position* (0-based, in order of insertion, deleted
+items included), a *row* (the number that identifies the item in DuckDB) and a *slot* (where its
+vector is).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from chroma_nb.store.growing import Growing
+from chroma_nb.store.sparse import SparseColumn
+from chroma_nb.types import BoolArray, IntArray
+
+# Changing an item rewrites the columns of its chunk; reading crosses chunks. At this size both
+# stay below some milliseconds.
+CHUNK_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Up to `CHUNK_ROWS` consecutive items; a column that is not there is all null."""
+
+    columns: Mapping[str, pa.Array]
+    length: int
+
+    def column(self, name: str, type_: pa.DataType) -> pa.Array:
+        """The column of that name, or nulls."""
+        found = self.columns.get(name)
+        return pa.nulls(self.length, type_) if found is None else found
+
+    def slice(self, start: int, length: int) -> Chunk:
+        """Consecutive items of the chunk, without a copy."""
+        return Chunk({name: col.slice(start, length) for name, col in self.columns.items()}, length)
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """All columns of a collection.
+
+    Attributes:
+        types: Arrow type of each dense column.
+        chunks: the dense columns, cut into chunks.
+        sparse: values of rare metadata keys, by the number of the (key, kind) pair.
+        rows: int64 (n,), ascending.
+        slots: int64 (n,).
+        live: bool (n,), false for deleted items.
+        position_of_slot: int64 (slots,), -1 for slots that hold no live item's vector.
+        dead: how many items are deleted.
+    """
+
+    types: Mapping[str, pa.DataType]
+    chunks: tuple[Chunk, ...]
+    sparse: Mapping[int, SparseColumn]
+    rows: IntArray
+    slots: IntArray
+    live: BoolArray
+    position_of_slot: IntArray
+    dead: int
+    _growing: tuple[Growing, Growing, Growing, Growing]
+
+    @classmethod
+    def load(
+        cls, table: pa.Table, types: Mapping[str, pa.DataType], sparse: Mapping[int, SparseColumn], slots: int
+    ) -> Mirror:
+        """Build from a table with the columns ``row``, ``slot`` and those of ``types``, ordered by row."""
+        table = table.combine_chunks()
+        rows = table.column("row").to_numpy().astype(np.int64, copy=True)
+        item_slots = table.column("slot").to_numpy().astype(np.int64, copy=True)
+        position_of_slot = np.full(slots, -1, dtype=np.int64)
+        position_of_slot[item_slots] = np.arange(len(rows))
+        growing = (
+            Growing(rows),
+            Growing(item_slots),
+            Growing(np.ones(len(rows), dtype=np.bool_)),
+            Growing(position_of_slot),
+        )
+        whole = Chunk({name: _one(table.column(name), type_) for name, type_ in types.items()}, len(rows))
+        return cls(dict(types), _cut(whole), sparse, *(g.view for g in growing), 0, growing)
+
+    def __len__(self) -> int:
+        """Number of positions, deleted items included."""
+        return len(self.rows)
+
+    @property
+    def count(self) -> int:
+        """Number of live items."""
+        return len(self.rows) - self.dead
+
+    @cached_property
+    def _starts(self) -> IntArray:
+        return np.cumsum([0, *(chunk.length for chunk in self.chunks)], dtype=np.int64)
+
+    def live_positions(self) -> IntArray:
+        """Positions of all live items, ascending."""
+        return np.flatnonzero(self.live) if self.dead else np.arange(len(self.rows))
+
+    def positions(self, rows: IntArray) -> IntArray:
+        """Positions, ascending, of the live ones of these rows (all of them known)."""
+        rows = ascending(rows)
+        contiguous = len(self.rows) > 0 and int(self.rows[-1]) - int(self.rows[0]) == len(self.rows) - 1
+        found = rows - self.rows[0] if contiguous else np.searchsorted(self.rows, rows)
+        return found[self.live[found]] if self.dead else found
+
+    # reading ----------------------------------------------------------------------------------
+
+    def take(self, positions: IntArray, names: Sequence[str]) -> dict[str, pa.Array]:
+        """Dense columns of the items at these positions, in this order."""
+        if len(self.chunks) == 1:
+            picked = pa.array(positions)
+            return {name: self.chunks[0].column(name, self.types[name]).take(picked) for name in names}
+        homes = np.searchsorted(self._starts, positions, side="right") - 1
+        order = np.argsort(homes, kind="stable")
+        back = np.empty(len(order), dtype=np.int64)
+        back[order] = np.arange(len(order))
+        parts = [
+            (self.chunks[home], pa.array(positions[homes == home] - self._starts[home])) for home in np.unique(homes)
+        ]
+        ordered = bool((order == np.arange(len(order))).all())
+        return {name: self._gather(name, parts, None if ordered else back) for name in names}
+
+    def _gather(self, name: str, parts: list[tuple[Chunk, pa.Array]], back: IntArray | None) -> pa.Array:
+        type_ = self.types[name]
+        if not parts:
+            return pa.array([], type_)
+        arrays = [chunk.column(name, type_).take(picked) for chunk, picked in parts]
+        joined = arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
+        return joined if back is None else joined.take(pa.array(back))
+
+    def whole(self, name: str) -> pa.Array:
+        """One dense column of all positions."""
+        type_ = self.types[name]
+        arrays = [chunk.column(name, type_) for chunk in self.chunks]
+        return pa.concat_arrays(arrays) if len(arrays) > 1 else arrays[0] if arrays else pa.array([], type_)
+
+    def missing(self, names: Sequence[str]) -> bool:
+        """Whether some live item has a null in all of these dense columns."""
+        at = 0
+        for chunk in self.chunks:
+            live = self.live[at : at + chunk.length]
+            at += chunk.length
+            absent = live.copy()
+            for name in names:
+                column = chunk.columns.get(name)
+                if column is not None:
+                    if column.null_count == 0:
+                        absent[:] = False
+                        break
+                    absent &= column.is_null().to_numpy(zero_copy_only=False)
+            if absent.any():
+                return True
+        return False
+
+    # changing ---------------------------------------------------------------------------------
+
+    def append(
+        self, rows: IntArray, slots: IntArray, columns: Mapping[str, pa.Array], types: Mapping[str, Any]
+    ) -> Mirror:
+        """New items at the end; ``types`` names the type of every column, new ones included."""
+        growing = self._growing
+        start = len(self.rows)
+        for grow, values in zip(growing, (rows, slots, np.ones(len(rows), dtype=np.bool_)), strict=False):
+            grow.write(start, values)
+        growing[3].write(len(self.position_of_slot), _places(slots, len(self.position_of_slot), start))
+        return replace(
+            self,
+            types=dict(types),
+            chunks=_merged(self.chunks, Chunk(columns, len(rows))),
+            rows=growing[0].view,
+            slots=growing[1].view,
+            live=growing[2].view,
+            position_of_slot=growing[3].view,
+        )
+
+    def change(self, positions: IntArray, columns: Mapping[str, pa.Array], types: Mapping[str, Any]) -> Mirror:
+        """Other values in some columns of some items (``positions`` ascending, values aligned)."""
+        homes = np.searchsorted(self._starts, positions, side="right") - 1
+        chunks = list(self.chunks)
+        for home in np.unique(homes):
+            chosen = np.flatnonzero(homes == home)
+            local = positions[chosen] - self._starts[home]
+            values = {name: col.take(pa.array(chosen)) for name, col in columns.items()}
+            chunks[home] = _patched(chunks[home], local, values, types)
+        return replace(self, types=dict(types), chunks=tuple(chunks))
+
+    def move(self, positions: IntArray, slots: IntArray) -> Mirror:
+        """Items whose vectors now are in new slots (all behind the known ones)."""
+        known = len(self.position_of_slot)
+        place = np.concatenate([self.position_of_slot, np.full(slots.max(initial=known - 1) + 1 - known, -1)])
+        place[self.slots[positions]] = -1
+        place[slots] = positions
+        item_slots = self.slots.copy()
+        item_slots[positions] = slots
+        growing = (self._growing[0], Growing(item_slots), self._growing[2], Growing(place))
+        return replace(self, slots=item_slots, position_of_slot=place, _growing=growing)
+
+    def remove(self, positions: IntArray) -> Mirror:
+        """Items deleted; their positions stay."""
+        live = self.live.copy()
+        live[positions] = False
+        place = self.position_of_slot.copy()
+        place[self.slots[positions]] = -1
+        growing = (self._growing[0], self._growing[1], Growing(live), Growing(place))
+        return replace(self, live=live, position_of_slot=place, dead=self.dead + len(positions), _growing=growing)
+
+
+def _places(slots: IntArray, known: int, start: int) -> IntArray:
+    places = np.full(slots.max(initial=known - 1) + 1 - known, -1, dtype=np.int64)
+    places[slots - known] = np.arange(start, start + len(slots))
+    return places
+
+
+def _one(column: pa.ChunkedArray, type_: pa.DataType) -> pa.Array:
+    array = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks) if column.chunks else None
+    return pa.array([], type_) if array is None else array.cast(type_)
+
+
+def _cut(chunk: Chunk) -> tuple[Chunk, ...]:
+    if chunk.length <= CHUNK_ROWS:
+        return (chunk,) if chunk.length else ()
+    return tuple(
+        chunk.slice(start, min(CHUNK_ROWS, chunk.length - start)) for start in range(0, chunk.length, CHUNK_ROWS)
+    )
+
+
+def _merged(chunks: tuple[Chunk, ...], new: Chunk) -> tuple[Chunk, ...]:
+    """Append a chunk, joining it with the last ones while they are not much larger.
+
+    As in a log-structured merge tree: many small adds leave a logarithmic number of chunks, and
+    each item is copied a logarithmic number of times.
+    """
+    kept = list(chunks)
+    parts = [new]
+    total = new.length
+    while kept and kept[-1].length <= 2 * total and kept[-1].length + total <= CHUNK_ROWS:
+        total += kept[-1].length
+        parts.insert(0, kept.pop())
+    if len(parts) == 1:
+        return (*kept, *_cut(new))
+    types = {name: col.type for part in parts for name, col in part.columns.items()}
+    joined = {name: pa.concat_arrays([part.column(name, type_) for part in parts]) for name, type_ in types.items()}
+    return (*kept, Chunk(joined, total))
+
+
+def _patched(chunk: Chunk, positions: IntArray, values: Mapping[str, pa.Array], types: Mapping[str, Any]) -> Chunk:
+    source = np.arange(chunk.length)
+    source[positions] = np.arange(chunk.length, chunk.length + len(positions))
+    picked = pa.array(source)
+    columns = dict(chunk.columns)
+    for name, new in values.items():
+        old = chunk.column(name, types[name])
+        columns[name] = pa.concat_arrays([old, new]).take(picked)
+    return Chunk(columns, chunk.length)
+
+
+def ascending(numbers: IntArray) -> IntArray:
+    """The same numbers sorted; what is sorted already, the usual case, is only checked."""
+    return numbers if bool((numbers[1:] >= numbers[:-1]).all()) else np.sort(numbers)

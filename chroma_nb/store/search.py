@@ -1,0 +1,176 @@
+"""The planner: which way each query goes - exact, graph, or both - and why.
+
+* Little work is done exactly: whole collections up to `EXACT_ELEMENTS` numbers, filters that
+  leave at most `EXACT_SURVIVORS` items, many filtered queries at once.
+* Else the graph answers for the slots it covers and an exact scan for those behind; a filter goes
+  into the graph as a callable over allowed slots (recall >= 0.99 at every selectivity measured,
+  also when the filter correlates with the query, where over-fetching fell to 0.45).
+* Whenever the graph yields fewer hits than exist, the query is answered exactly.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.store import exact
+from chroma_nb.store.hnsw import Graph
+from chroma_nb.types import BoolArray, IntArray, Matrix, Metric
+
+# A full product over this many numbers takes 2-3 ms: nobody waits for that, so nobody gets an
+# approximate answer either, and no graph is built.
+EXACT_ELEMENTS = 8_000_000
+# Gathering and multiplying this many rows (of 384) costs as much as the graph with a filter.
+EXACT_SURVIVORS = 12_000
+# Slots behind the graph that are still scanned beside it, as numbers.
+_TAIL_ELEMENTS = EXACT_ELEMENTS
+# From this many queries on, one matrix product beats the graph with a filter, which runs in one
+# thread because its filter is a Python callable.
+_MANY_QUERIES = 8
+_MANY_SURVIVORS = 200_000
+# Above this share of all slots a scan of everything beats gathering.
+_SCAN_SHARE = 0.25
+
+
+@dataclass
+class Space:
+    """The vectors of a collection as one consistent state sees them.
+
+    Attributes:
+        metric: how to compare.
+        vectors: float32 (slots, dim).
+        position_of_slot: int64 (slots,), -1 where no live item's vector is.
+        dead: whether some slot is not live.
+        lengths: of the vectors, for full scans.
+        graph: None while there is none.
+    """
+
+    metric: Metric
+    vectors: Matrix
+    position_of_slot: IntArray
+    dead: bool
+    lengths: exact.Lengths
+    graph: Graph | None = None
+    _forgotten: int = -1
+
+    @cached_property
+    def live(self) -> BoolArray:
+        """Bool per slot: holds the vector of a live item."""
+        return self.position_of_slot >= 0
+
+    def forget(self, graph: Graph) -> None:
+        """Tell the graph which slots are gone, once per state of both."""
+        if self.dead and self._forgotten != graph.upto:
+            upto = graph.upto
+            graph.forget(self.live)
+            self._forgotten = upto
+
+
+def wants_graph(slots: int, dimension: int) -> bool:
+    """Whether a collection of this size is worth a graph.
+
+    >>> wants_graph(10_000, 384), wants_graph(100_000, 384)
+    (False, True)
+    """
+    return slots * dimension > EXACT_ELEMENTS
+
+
+def nearest(
+    space: Space, queries: Matrix, k: int, allowed: IntArray | None, *, force_exact: bool
+) -> list[tuple[IntArray, npt.NDArray[np.float64]]]:
+    """The k nearest live (and allowed) slots of each query with their distances, closest first.
+
+    Args:
+        space: where to search.
+        queries: float32 (m, dim).
+        k: positive; fewer come back when fewer exist.
+        allowed: slots of the items that pass the filters; None if there is no filter.
+        force_exact: never use the graph.
+    """
+    found = None if force_exact else _by_graph(space, queries, k, allowed)
+    if found is None:
+        found = _by_product(space, queries, k, allowed)
+    return [_ranked(space, query, slots, k) for query, slots in zip(queries, found, strict=True)]
+
+
+def _ranked(space: Space, query: Matrix, slots: IntArray, k: int) -> tuple[IntArray, npt.NDArray[np.float64]]:
+    distances = exact.distances(space.metric, space.vectors[slots], query)
+    # Equal distances: older items first, whatever path found them.
+    order = np.lexsort((space.position_of_slot[slots], distances))[:k]
+    return slots[order], distances[order]
+
+
+def _by_product(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -> list[IntArray]:
+    slots = len(space.vectors)
+    if slots == 0 or (allowed is not None and len(allowed) == 0):
+        return [np.empty(0, dtype=np.int64)] * len(queries)
+    if allowed is not None and len(allowed) <= _SCAN_SHARE * slots:
+        return _among(space, queries, k, allowed)
+    live: BoolArray | None = space.live if space.dead else None
+    if allowed is not None:
+        live = np.zeros(slots, dtype=np.bool_)
+        live[allowed] = True
+    if len(queries) > 1:
+        return exact.smallest_of_many(space.metric, space.vectors, space.lengths.of(space.vectors), queries, k, live)
+    scores = exact.score_all(space.metric, space.vectors, space.lengths.of(space.vectors), queries[0])
+    if live is not None:
+        scores[~live] = np.inf
+    return [exact.smallest(scores, k)]
+
+
+def _among(space: Space, queries: Matrix, k: int, slots: IntArray) -> list[IntArray]:
+    if len(queries) >= _MANY_QUERIES:
+        rows = space.vectors[slots]
+        extra = exact.lengths(space.metric, rows)
+        return [slots[found] for found in exact.smallest_of_many(space.metric, rows, extra, queries, k, None)]
+    scores = (exact.score_some(space.metric, space.vectors, slots, query) for query in queries)
+    return [slots[exact.smallest(score, k)] for score in scores]
+
+
+def _by_graph(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -> list[IntArray] | None:
+    """Candidates from the graph and the slots behind it; None when an exact answer is better or needed."""
+    graph = space.graph
+    slots, dimension = space.vectors.shape
+    if graph is None or not wants_graph(slots, dimension):
+        return None
+    upto = graph.upto
+    if (
+        upto > slots
+        or (slots - upto) * dimension > _TAIL_ELEMENTS
+        or (
+            allowed is not None
+            and len(allowed) <= (_MANY_SURVIVORS if len(queries) >= _MANY_QUERIES else EXACT_SURVIVORS)
+        )
+    ):
+        return None
+    space.forget(graph)
+    covered, behind = _split(space, allowed, upto)
+    wanted = min(k, covered)
+    if wanted == 0:
+        return None
+    mask = None
+    if allowed is not None:
+        # The graph may grow meanwhile; what it gains is not in this state.
+        mask = np.zeros(slots, dtype=np.bool_)
+        mask[allowed] = True
+    labels = graph.search(queries, wanted, mask, os.cpu_count() or 1)
+    if labels is None:
+        return None
+    if labels.max(initial=0) >= upto or (space.position_of_slot[labels] < 0).any():
+        # The graph moved on, or forgot an item of this state, while we searched.
+        return None
+    if len(behind) == 0:
+        return list(labels)
+    return [np.concatenate(pair) for pair in zip(labels, _among(space, queries, k, behind), strict=True)]
+
+
+def _split(space: Space, allowed: IntArray | None, upto: int) -> tuple[int, IntArray]:
+    """How many (allowed) live slots the graph covers, and which lie behind it."""
+    if allowed is not None:
+        return int(np.count_nonzero(allowed < upto)), allowed[allowed >= upto]
+    covered = int(np.count_nonzero(space.live[:upto])) if space.dead else upto
+    return covered, np.flatnonzero(space.live[upto:]) + upto
