@@ -1,0 +1,116 @@
+"""Results as DataFrames: the only module that knows pandas.
+
+A column has the same dtype in every result of a collection, empty ones included: texts ``str``,
+bools ``boolean``, floats ``float64`` (missing: NaN), integers ``int64``, or ``Int64`` when some item of
+the collection lacks the key, and ``object`` for keys whose values are of several types.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from chroma_nb.columns import column_of
+from chroma_nb.types import CollectionInfo, CollectionStats, Hits, Kind, Records
+
+_STR = pd.StringDtype("pyarrow", na_value=np.nan)
+
+
+def records_frame(records: Records, attrs: Mapping[str, Any]) -> pd.DataFrame:
+    """One row an item: index ``id``; columns ``document``, metadata keys, ``embedding``, as included."""
+    return _frame(_columns(records), records.ids, attrs)
+
+
+def hits_frame(hits: Hits, attrs: Mapping[str, Any], *, distances: bool = True) -> pd.DataFrame:
+    """One row a hit: ``query``, ``rank``, ``distance``, then as in `records_frame`."""
+    columns: dict[str, Any] = {"query": hits.query, "rank": hits.rank}
+    if distances:
+        columns["distance"] = hits.distance
+    return _frame(columns | _columns(hits.records), hits.records.ids, attrs)
+
+
+def collections_frame(collections: Sequence[tuple[CollectionInfo, CollectionStats]]) -> pd.DataFrame:
+    """One row a collection, index ``name``."""
+    infos = [info for info, _ in collections]
+    names = pd.Index(_strings([info.name for info in infos]), name="name")
+    functions = [info.embedding_function and json.loads(info.embedding_function)["name"] for info in infos]
+    return pd.DataFrame(
+        {
+            "id": _strings([str(info.id) for info in infos]),
+            "count": np.array([stats.count for _, stats in collections], dtype=np.int64),
+            "dimension": pd.array([info.dimension for info in infos], dtype="Int64"),
+            "space": _strings([info.settings.space.value for info in infos]),
+            "metadata": _objects([info.metadata for info in infos]),
+            "metadata_keys": _objects([list(stats.keys) for _, stats in collections]),
+            "embedding_function": _strings(functions),
+        },
+        index=names,
+    )
+
+
+def table_frame(table: pa.Table) -> pd.DataFrame:
+    """Any Arrow table, with pandas' nullable or native dtypes; vectors as float arrays."""
+    return table.to_pandas(types_mapper=_mapped)
+
+
+def _mapped(type_: pa.DataType) -> Any:
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
+        return _STR
+    return pd.BooleanDtype() if pa.types.is_boolean(type_) else None
+
+
+def _frame(columns: dict[str, Any], ids: pa.Array, attrs: Mapping[str, Any]) -> pd.DataFrame:
+    frame = pd.DataFrame(columns, index=pd.Index(_text(ids), name="id"), copy=False)
+    frame.attrs["chroma_nb"] = dict(attrs)
+    return frame
+
+
+def _columns(records: Records) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    if records.documents is not None:
+        columns["document"] = _text(records.documents)
+    for key, kinds in (records.metadata or {}).items():
+        columns[column_of(key)] = _values(kinds, len(records), gap=key in records.gaps)
+    if records.embeddings is not None:
+        columns["embedding"] = _objects(list(records.embeddings))
+    return columns
+
+
+def _values(kinds: Mapping[Kind, pa.Array], length: int, *, gap: bool) -> Any:
+    if len(kinds) != 1:
+        return _mixed(kinds, length)
+    ((kind, array),) = kinds.items()
+    if kind is Kind.STR:
+        return _text(array)
+    if kind is Kind.BOOL:
+        return pd.BooleanDtype().__from_arrow__(array)
+    if kind is Kind.INT and gap:
+        return pd.Int64Dtype().__from_arrow__(array)
+    # A copy: Arrow's memory is read-only, and a frame should not be.
+    return np.array(array.to_numpy(zero_copy_only=False))
+
+
+def _mixed(kinds: Mapping[Kind, pa.Array], length: int) -> Any:
+    values = np.full(length, None, dtype=object)
+    for array in kinds.values():
+        there = array.is_valid().to_numpy(zero_copy_only=False)
+        values[there] = _objects(array.drop_null().to_pylist())
+    return values
+
+
+def _text(array: pa.Array) -> Any:
+    return _STR.__from_arrow__(array)
+
+
+def _strings(values: list[Any]) -> Any:
+    return _text(pa.array(values, pa.large_string()))
+
+
+def _objects(values: list[Any]) -> Any:
+    # np.array(values) would make a matrix of equally long vectors.
+    return np.fromiter(values, dtype=object, count=len(values))

@@ -1,0 +1,247 @@
+"""DataFrames in: pandas, polars, Arrow and whatever narwhals knows -> checked, aligned columns.
+
+None of those libraries is imported here: a frame that somebody passes has brought its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import narwhals.stable.v1 as nw
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chroma_nb import batch
+from chroma_nb.columns import QUERY_COLUMNS, key_of
+from chroma_nb.errors import ColumnNotFoundError, InvalidArgumentError, suggest
+from chroma_nb.types import ARROW_TYPES, Kind, Matrix, MetadataColumns, Records
+
+_HINT = (
+    "Metadata values are str, int, float or bool: convert the column first (for dates, "
+    "df['{name}'].astype(str)), or name the columns to keep with metadata=[...]."
+)
+
+
+def is_table(value: object) -> bool:
+    """Whether this is a frame, or a record batch, that `records` accepts.
+
+    >>> is_table(pa.table({"id": ["a"]})), is_table(["a"])
+    (True, False)
+    """
+    if value is None or isinstance(value, str | list | tuple | np.ndarray | dict):
+        return False
+    return isinstance(value, pa.RecordBatch) or isinstance(
+        nw.from_native(value, pass_through=True), nw.DataFrame | nw.LazyFrame
+    )
+
+
+def records(
+    table: Any,
+    *,
+    id: str | None = None,
+    document: str | None = None,
+    embedding: str | Sequence[str] | None = None,
+    metadata: Sequence[str] | None = None,
+    embeddings: object = None,
+) -> Records:
+    """The items of a frame. The frame is not changed.
+
+    Args:
+        table: a pandas or polars frame, an Arrow table, or anything else narwhals reads eagerly.
+        id: column of ids; default: ``id`` if there is one, else the index, else an error. Integers
+            become their decimal text.
+        document: column of texts; default: ``document`` if there is one.
+        embedding: column of vectors, or the names of dim numeric columns; default: ``embedding``
+            if there is one.
+        metadata: columns to keep as metadata; default: all others.
+        embeddings: vectors that are not in the frame, shape (n, dim), row by row.
+
+    Raises:
+        ColumnNotFoundError: a column of that name is not there.
+        InvalidArgumentError: what is wrong, and where.
+    """
+    frame = _eager(table)
+    names = [str(name) for name in frame.columns]
+    if len(frame) == 0:
+        raise InvalidArgumentError("The frame has no rows: there is nothing to add.")
+    ids, id_column = _ids(frame, names, id)
+    document = _chosen(names, document, "document")
+    vectors = _vector_columns(names, embedding, given=embeddings is not None)
+    fixed = {column for column in (id_column, document, *vectors) if column is not None}
+    if metadata is None:
+        ignored = set(QUERY_COLUMNS) if _made_by_query(table) else set()
+        metadata = [name for name in names if name not in fixed and name not in ignored]
+    kept = [_chosen(names, name, "") or name for name in ([metadata] if isinstance(metadata, str) else metadata)]
+    matrix = _matrix(frame, names, vectors) if embeddings is None else batch.matrix_of(embeddings)
+    if matrix is not None and len(matrix) != len(frame):
+        raise InvalidArgumentError(f"Number of embeddings {len(matrix)} must match number of rows {len(frame)}")
+    return Records(
+        ids=ids,
+        documents=None if document is None else _texts(_arrow(_column(frame, names, document)), document),
+        metadata=_metadata(frame, names, kept) if kept else None,
+        embeddings=matrix,
+    )
+
+
+def _eager(table: Any) -> nw.DataFrame[Any]:
+    if isinstance(table, pa.RecordBatch):
+        table = pa.Table.from_batches([table])
+    try:
+        frame = nw.from_native(table)
+    except (TypeError, ValueError, nw.exceptions.NarwhalsError) as error:
+        raise InvalidArgumentError(f"The frame cannot be read: {error}") from error
+    if isinstance(frame, nw.LazyFrame):
+        raise InvalidArgumentError("This frame is lazy. Run .collect() on it first.")
+    return frame
+
+
+def _made_by_query(table: Any) -> bool:
+    provenance = getattr(table, "attrs", {}).get("chroma_nb")
+    return isinstance(provenance, Mapping) and provenance.get("call") == "query"
+
+
+def _chosen(names: list[str], asked: str | None, default: str) -> str | None:
+    if asked is None:
+        return default if default in names else None
+    if asked not in names:
+        raise ColumnNotFoundError(f"The frame has no column {asked!r}.{suggest(asked, names)}")
+    return asked
+
+
+def _column(frame: nw.DataFrame[Any], names: list[str], name: str) -> nw.Series[Any]:
+    # By position: pandas' column labels need not be str.
+    return frame[:, names.index(name)]
+
+
+# ids ------------------------------------------------------------------------------------------
+
+
+def _ids(frame: nw.DataFrame[Any], names: list[str], asked: str | None) -> tuple[pa.Array, str | None]:
+    column = _chosen(names, asked, "id")
+    if column is not None:
+        values = _arrow(_column(frame, names, column))
+        where = f"column {column!r}"
+    else:
+        index = nw.maybe_get_index(frame)
+        if index is None:
+            raise ColumnNotFoundError(
+                "The frame has no column 'id'. Name the one that holds the ids: id=..." + suggest("id", names)
+            )
+        if getattr(index, "nlevels", 1) > 1:
+            raise InvalidArgumentError("The index of the frame has several levels. Name a column of ids: id=...")
+        values = pa.array(index.tolist() if index.dtype == object else index)
+        where = "the index of the frame"
+    if pa.types.is_integer(values.type):
+        values = values.cast(pa.large_string())
+    if values.null_count or not _is_text(values.type):
+        what = f"{values.null_count} of them are missing" if values.null_count else f"they are {values.type}"
+        raise InvalidArgumentError(f"Ids are texts or whole numbers; in {where} {what}.")
+    ids = values.cast(pa.large_string())
+    if len(ids.unique()) != len(ids):
+        batch.check_unique(ids.to_pylist())
+    return ids, column
+
+
+# vectors --------------------------------------------------------------------------------------
+
+
+def _vector_columns(names: list[str], asked: str | Sequence[str] | None, *, given: bool) -> list[str]:
+    if given and asked is not None:
+        raise InvalidArgumentError("Give the vectors once: either embedding= (a column) or embeddings= (an array).")
+    if asked is None or isinstance(asked, str):
+        column = _chosen(names, asked, "embedding")
+        return [] if column is None else [column]
+    return [_chosen(names, name, "") or name for name in asked]
+
+
+def _matrix(frame: nw.DataFrame[Any], names: list[str], columns: list[str]) -> Matrix | None:
+    if not columns:
+        return None
+    if len(columns) > 1:
+        parts = [_column(frame, names, name).to_numpy() for name in columns]
+        return batch.matrix_of(np.stack(parts, axis=1))
+    series = _column(frame, names, columns[0])
+    what = f"vectors of column {columns[0]!r}"
+    native = series.to_native()
+    if getattr(native, "dtype", None) == object:
+        return batch.matrix_of(series.to_numpy(), what)
+    array = _arrow(series)
+    if pa.types.is_fixed_size_list(array.type) and not array.null_count:
+        flat = array.flatten().to_numpy(zero_copy_only=False)
+        return batch.matrix_of(flat.reshape(len(array), -1), what)
+    return batch.matrix_of(array.to_pylist(), what)
+
+
+# documents and metadata -----------------------------------------------------------------------
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
+
+
+def _arrow(series: nw.Series[Any]) -> pa.Array:
+    """One contiguous, decoded Arrow array; mixed pandas objects come as Python values decide."""
+    native = series.to_native()
+    if getattr(native, "dtype", None) == object:
+        values = [None if batch.is_missing(value) else value for value in series.to_list()]
+        try:
+            array = batch.text_array(values, f"text in {series.name!r}") if _all_text(values) else pa.array(values)
+        except pa.ArrowException as error:
+            raise InvalidArgumentError(f"Column {series.name!r} mixes types: {error}") from error
+    else:
+        array = native if isinstance(native, pa.ChunkedArray) else series.to_arrow()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+        if isinstance(array, pa.ChunkedArray):
+            array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    return array
+
+
+def _all_text(values: list[Any]) -> bool:
+    return all(value is None or isinstance(value, str) for value in values)
+
+
+def _texts(array: pa.Array, name: str) -> pa.Array:
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), pa.large_string())
+    if not _is_text(array.type):
+        raise InvalidArgumentError(f"Documents are texts; column {name!r} holds {array.type}. Convert it with .astype(str).")
+    return array.cast(pa.large_string())
+
+
+def _metadata(frame: nw.DataFrame[Any], names: list[str], kept: Sequence[str]) -> MetadataColumns:
+    return {batch.check_text(key_of(name)): _kinds(_column(frame, names, name), name) for name in kept}
+
+
+def _kinds(series: nw.Series[Any], name: str) -> dict[Kind, pa.Array]:
+    native = series.to_native()
+    if getattr(native, "dtype", None) == object:
+        return batch.columns_of_values(series.to_list(), name)
+    array = _arrow(series)
+    kind = _kind_of(array.type)
+    if kind is None:
+        if pa.types.is_null(array.type):
+            return {}
+        raise InvalidArgumentError(f"Column {name!r} holds {array.type}. " + _HINT.format(name=name))
+    if kind is Kind.FLOAT:
+        array = array.cast(pa.float64())
+        # In a frame NaN is how a missing number looks.
+        array = pc.if_else(pc.is_nan(array), pa.scalar(None, pa.float64()), array)
+    try:
+        return {kind: array.cast(ARROW_TYPES[kind])}
+    except pa.ArrowInvalid as error:
+        raise InvalidArgumentError(f"Column {name!r} holds numbers that do not fit in 64 bits: {error}") from error
+
+
+def _kind_of(type_: pa.DataType) -> Kind | None:
+    if _is_text(type_):
+        return Kind.STR
+    if pa.types.is_boolean(type_):
+        return Kind.BOOL
+    if pa.types.is_integer(type_):
+        return Kind.INT
+    return Kind.FLOAT if pa.types.is_floating(type_) else None
