@@ -145,7 +145,9 @@ def matrix_of(embeddings: Any, what: str = "embeddings") -> Matrix:
     if array.ndim != 2:
         raise InvalidArgumentError(f"Expected {what} of shape (n, dim), got an array of shape {array.shape}")
     if 0 in array.shape:
-        raise InvalidArgumentError(f"Expected {what} to be a non-empty list of non-empty vectors, got shape {array.shape}")
+        raise InvalidArgumentError(
+            f"Expected {what} to be a non-empty list of non-empty vectors, got shape {array.shape}"
+        )
     with np.errstate(over="ignore"):
         matrix = np.ascontiguousarray(array, dtype=np.float32)
     check_finite(matrix, what)
@@ -174,7 +176,9 @@ def _stacked(rows: Iterable[Any], what: str) -> npt.NDArray[Any]:
     vectors = []
     for position, row in enumerate(rows):
         if isinstance(row, str | bytes | Mapping) or not isinstance(row, Iterable):
-            raise InvalidArgumentError(f"Expected each of the {what} to be a list of numbers, got {row!r} at position {position}")
+            raise InvalidArgumentError(
+                f"Expected each of the {what} to be a list of numbers, got {row!r} at position {position}"
+            )
         vector = np.asarray(list(row))
         if vector.dtype.kind not in "fiu" or vector.ndim != 1:
             raise InvalidArgumentError(
@@ -270,17 +274,21 @@ def check_metadata_value(value: object, key: object, position: int | None = None
         return bool(value)
     if isinstance(value, int):
         if not _INT64_MIN <= value <= _INT64_MAX:
-            raise InvalidArgumentError(f"Metadata value {value} for key {key!r}{at} does not fit in 64 bits; store it as str.")
+            raise InvalidArgumentError(
+                f"Metadata value {value} for key {key!r}{at} does not fit in 64 bits; store it as str."
+            )
         return int(value)
     return float(value) if isinstance(value, float) else str(value)
 
 
-def _columns(
-    kinds: Mapping[Kind, tuple[list[int], list[Any]]], length: int, key: str
-) -> dict[Kind, pa.Array]:
+def _columns(kinds: Mapping[Kind, tuple[list[int], list[Any]]], length: int, key: str) -> dict[Kind, pa.Array]:
     columns = {}
     for kind, (positions, values) in kinds.items():
-        array = text_array(values, f"metadata value of {key!r}") if kind is Kind.STR else pa.array(values, ARROW_TYPES[kind])
+        array = (
+            text_array(values, f"metadata value of {key!r}")
+            if kind is Kind.STR
+            else pa.array(values, ARROW_TYPES[kind])
+        )
         columns[kind] = array if len(values) == length else spread(array, positions, length)
     return columns
 

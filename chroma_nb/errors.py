@@ -175,6 +175,7 @@ class MissingDependencyError(ChromaNbError, ImportError):
     """An optional package is needed; the message gives the pip line."""
 
     wire_name = "MissingDependency"
+    name = ChromaNbError.name  # type: ignore[assignment] # ImportError has an attribute of that name
 
     @classmethod
     def for_feature(cls, feature: str, package: str, extra: str | None = None) -> MissingDependencyError:

@@ -92,9 +92,7 @@ def index_settings(
     hnsw = (configuration or {}).get("hnsw") or {}
     for name, value in hnsw.items():
         if name not in _CONFIGURATION_KEYS:
-            raise InvalidArgumentError(
-                f"Unknown HNSW configuration: {name}.{suggest(name, _CONFIGURATION_KEYS)}"
-            )
+            raise InvalidArgumentError(f"Unknown HNSW configuration: {name}.{suggest(name, _CONFIGURATION_KEYS)}")
         asked[_CONFIGURATION_KEYS[name]] = value
     values: dict[str, Any] = {}
     for key, value in asked.items():

@@ -209,7 +209,9 @@ def _texts(array: pa.Array, name: str) -> pa.Array:
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), pa.large_string())
     if not _is_text(array.type):
-        raise InvalidArgumentError(f"Documents are texts; column {name!r} holds {array.type}. Convert it with .astype(str).")
+        raise InvalidArgumentError(
+            f"Documents are texts; column {name!r} holds {array.type}. Convert it with .astype(str)."
+        )
     return array.cast(pa.large_string())
 
 

@@ -66,9 +66,9 @@ class LocalStore:
 
     def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
         self._directory = None if path is None else Directory(path, read_only=read_only)
-        self._read_only = read_only
+        self.read_only = read_only
         self._lock = threading.RLock()
-        self._closed = False
+        self.closed = False
         self._catalog = self._open_catalog()
         self._entries = {entry.info.id: entry for entry in self._catalog.entries()}
         self._shelves: dict[uuid.UUID, Shelf] = {}
@@ -81,7 +81,7 @@ class LocalStore:
 
     def _open_catalog(self) -> Catalog:
         path = None if self._directory is None else self._directory.database
-        return Catalog(path, read_only=self._read_only)
+        return Catalog(path, read_only=self.read_only)
 
     @property
     def location(self) -> str:
@@ -493,12 +493,12 @@ class LocalStore:
 
     def close(self) -> None:
         """Let go of files and threads."""
-        if self._closed:
+        if self.closed:
             return
         self._indexer.stop()
         with self._lock:
-            self._closed = True
-            if not self._read_only:
+            self.closed = True
+            if not self.read_only:
                 for shelf in self._shelves.values():
                     self._indexer.save(shelf)
             for shelf in self._shelves.values():
@@ -510,9 +510,9 @@ class LocalStore:
     @contextmanager
     def _open(self, *, writing: bool = False) -> Iterator[None]:
         with self._lock:
-            if self._closed:
+            if self.closed:
                 raise ClosedStoreError("This client was closed. Make a new one with Client(...).")
-            if writing and self._read_only:
+            if writing and self.read_only:
                 raise ReadOnlyStoreError(f"{self.location} was opened with read_only=True: it cannot be changed.")
             yield
 
