@@ -112,7 +112,7 @@ def _listed(values: object, what: str) -> list[Any]:
     if isinstance(values, list):
         return values
     if isinstance(values, np.ndarray) or hasattr(values, "tolist"):
-        return list(values.tolist())  # type: ignore[union-attr]
+        return list(values.tolist())
     if hasattr(values, "to_pylist"):
         return list(values.to_pylist())
     if isinstance(values, Sequence) and not isinstance(values, bytes):
@@ -145,9 +145,7 @@ def matrix_of(embeddings: Any, what: str = "embeddings") -> Matrix:
     if array.ndim != 2:
         raise InvalidArgumentError(f"Expected {what} of shape (n, dim), got an array of shape {array.shape}")
     if 0 in array.shape:
-        raise InvalidArgumentError(
-            f"Expected {what} to be a non-empty list of non-empty vectors, got shape {array.shape}"
-        )
+        raise InvalidArgumentError(f"Expected {what} to be a non-empty list of vectors, got shape {array.shape}")
     with np.errstate(over="ignore"):
         matrix = np.ascontiguousarray(array, dtype=np.float32)
     check_finite(matrix, what)
@@ -176,9 +174,7 @@ def _stacked(rows: Iterable[Any], what: str) -> npt.NDArray[Any]:
     vectors = []
     for position, row in enumerate(rows):
         if isinstance(row, str | bytes | Mapping) or not isinstance(row, Iterable):
-            raise InvalidArgumentError(
-                f"Expected each of the {what} to be a list of numbers, got {row!r} at position {position}"
-            )
+            raise InvalidArgumentError(f"Expected {what} to be lists of numbers, got {row!r} at position {position}")
         vector = np.asarray(list(row))
         if vector.dtype.kind not in "fiu" or vector.ndim != 1:
             raise InvalidArgumentError(
@@ -241,11 +237,13 @@ def metadata_columns(metadatas: object) -> tuple[MetadataColumns, BoolArray]:
             if kind is None or value != value or kind is Kind.INT:  # NaN is what differs from itself
                 if not isinstance(key, str):
                     raise InvalidArgumentError(f"Expected metadata key to be a str, got {key!r} at position {position}")
-                value = check_metadata_value(value, key, position)
-                kind = _KINDS[type(value)]
+                plain = check_metadata_value(value, key, position)
+                kind = _KINDS[type(plain)]
+            else:
+                plain = value
             positions, values = cells.setdefault(key, {}).setdefault(kind, ([], []))
             positions.append(position)
-            values.append(value)
+            values.append(plain)
     return {check_text(key): _columns(kinds, len(listed), key) for key, kinds in cells.items()}, keeps
 
 
@@ -267,16 +265,14 @@ def check_metadata_value(value: object, key: object, position: int | None = None
         )
     if isinstance(value, float) and math.isnan(value):
         raise InvalidArgumentError(
-            f"Metadata value for key {key!r}{at} is NaN. Leave the key out; or pass the DataFrame itself, where missing "
-            "cells are left out for you."
+            f"Metadata value for key {key!r}{at} is NaN. Leave the key out; or pass the DataFrame itself, where "
+            "missing cells are left out for you."
         )
     if isinstance(value, bool):
         return bool(value)
     if isinstance(value, int):
         if not _INT64_MIN <= value <= _INT64_MAX:
-            raise InvalidArgumentError(
-                f"Metadata value {value} for key {key!r}{at} does not fit in 64 bits; store it as str."
-            )
+            raise InvalidArgumentError(f"Metadata value {value} for key {key!r}{at} exceeds 64 bits; store it as str.")
         return int(value)
     return float(value) if isinstance(value, float) else str(value)
 
@@ -284,11 +280,7 @@ def check_metadata_value(value: object, key: object, position: int | None = None
 def _columns(kinds: Mapping[Kind, tuple[list[int], list[Any]]], length: int, key: str) -> dict[Kind, pa.Array]:
     columns = {}
     for kind, (positions, values) in kinds.items():
-        array = (
-            text_array(values, f"metadata value of {key!r}")
-            if kind is Kind.STR
-            else pa.array(values, ARROW_TYPES[kind])
-        )
+        array = text_array(values, f"value of {key!r}") if kind is Kind.STR else pa.array(values, ARROW_TYPES[kind])
         columns[kind] = array if len(values) == length else spread(array, positions, length)
     return columns
 

@@ -39,8 +39,8 @@ def client_card(location: str, collections: Sequence[tuple[CollectionInfo, Colle
     )
     more = f"<small>and {len(collections) - 50} more</small>" if len(collections) > 50 else ""
     table = (
-        f'<table><thead><tr><th style="text-align:left">collection</th><th>items</th><th>dimensions</th><th>space</th></tr>'
-        f"</thead><tbody>{rows}</tbody></table>{more}"
+        '<table><thead><tr><th style="text-align:left">collection</th><th>items</th><th>dimensions</th>'
+        f"<th>space</th></tr></thead><tbody>{rows}</tbody></table>{more}"
         if rows
         else "<small>no collections yet: client.create_collection(name)</small>"
     )

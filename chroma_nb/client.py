@@ -75,7 +75,12 @@ class Client:
     # collections ------------------------------------------------------------------------------
 
     def list_collections(self, limit: int | None = None, offset: int | None = None) -> pd.DataFrame:
-        """One row a collection: index ``name``; ``id``, ``count``, ``dimension``, ``space``, ``metadata``, ``metadata_keys``, ``embedding_function``."""
+        """One row a collection.
+
+        Returns:
+            Index ``name``; columns ``id``, ``count``, ``dimension``, ``space``, ``metadata``, ``metadata_keys`` and
+            ``embedding_function`` (its name).
+        """
         start = offset or 0
         infos = self._store.list_collections()[start : None if limit is None else start + limit]
         return frames.collections_frame([(info, self._store.stats(info.id)) for info in infos])
@@ -226,7 +231,10 @@ class Client:
         return True
 
     def close(self) -> None:
-        """Close the files, so that another process can open them. Other clients of this process on the same directory stay open."""
+        """Close the files, so that another process can open them.
+
+        Other clients of this process on the same directory stay open.
+        """
         _stores.close(self, self._store)
 
     def __enter__(self) -> Client:

@@ -6,7 +6,7 @@ import uuid
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -211,13 +211,12 @@ class Collection:
         included = _included(include, (*_GET, "embeddings"))
         selection = _selection(ids, where, where_document)
         found = self._store.get(self.id, selection, included, _count(limit, "limit"), _count(offset, "offset") or 0)
-        return self._present_records(found, "get")
+        return cast("pd.DataFrame", self._present_records(found, "get"))
 
     def peek(self, limit: int = 10) -> pd.DataFrame:
         """The first items, as `get` gives them."""
-        return self._present_records(
-            self._store.get(self.id, Selection(), frozenset(_GET), _count(limit, "limit")), "peek"
-        )
+        found = self._store.get(self.id, Selection(), frozenset(_GET), _count(limit, "limit"))
+        return cast("pd.DataFrame", self._present_records(found, "peek"))
 
     def query(
         self,
@@ -255,7 +254,7 @@ class Collection:
         hits = self._hits(
             query_embeddings, query_texts, n_results, _selection(ids, where, where_document), included, exact=exact
         )
-        return self._present_hits(hits, included)
+        return cast("pd.DataFrame", self._present_hits(hits, included))
 
     def embeddings(self, ids: Any = None) -> Matrix:
         """The vectors of all items (or of these ids, in their order) as one float32 array (n, dim).
@@ -297,10 +296,7 @@ class Collection:
             vectors, texts = None, vectors
         if (vectors is None) == (texts is None):
             raise InvalidArgumentError("You must provide either query embeddings or query texts, but not both")
-        if texts is not None:
-            matrix = self._query_vectors(texts)
-        else:
-            matrix = batch.matrix_of(vectors, "query embeddings")
+        matrix = batch.matrix_of(vectors, "query embeddings") if texts is None else self._query_vectors(texts)
         return self._store.query(self.id, matrix, wanted, selection, included - {"distances"}, exact=exact)
 
     def _query_vectors(self, texts: Any) -> Matrix:
@@ -344,7 +340,7 @@ class Collection:
         if records.documents.null_count:
             position = records.documents.is_null().to_pylist().index(True)
             raise InvalidArgumentError(
-                f"The document at position {position} is missing and there are no embeddings: every item needs one of them."
+                f"The document at position {position} is missing and there are no embeddings: every item needs one."
             )
         self._refresh()
         vectors, self._info = self._embedder.embed(self._info, records.documents.to_pylist())

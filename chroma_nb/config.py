@@ -35,7 +35,7 @@ _TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", 
 
 
 class Settings:
-    """Settings of a client. A keyword wins over an environment variable (``CHROMA_SERVER_HOST``, ...), that over the default.
+    """Settings of a client; a keyword wins over an environment variable (``CHROMA_SERVER_HOST``, ...).
 
     The names are those of Chroma 0.3 and ``is_persistent``; all are attributes and can also be read
     as ``settings["name"]``. Nothing is ever sent anywhere: ``anonymized_telemetry`` is accepted and

@@ -7,7 +7,6 @@ the collection lacks the key, and ``object`` for keys whose values are of severa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,7 +37,6 @@ def collections_frame(collections: Sequence[tuple[CollectionInfo, CollectionStat
     """One row a collection, index ``name``."""
     infos = [info for info, _ in collections]
     names = pd.Index(_strings([info.name for info in infos]), name="name")
-    functions = [info.embedding_function and json.loads(info.embedding_function)["name"] for info in infos]
     return pd.DataFrame(
         {
             "id": _strings([str(info.id) for info in infos]),
@@ -47,7 +45,7 @@ def collections_frame(collections: Sequence[tuple[CollectionInfo, CollectionStat
             "space": _strings([info.settings.space.value for info in infos]),
             "metadata": _objects([info.metadata for info in infos]),
             "metadata_keys": _objects([list(stats.keys) for _, stats in collections]),
-            "embedding_function": _strings(functions),
+            "embedding_function": _strings([info.function_name for info in infos]),
         },
         index=names,
     )
@@ -55,7 +53,8 @@ def collections_frame(collections: Sequence[tuple[CollectionInfo, CollectionStat
 
 def table_frame(table: pa.Table) -> pd.DataFrame:
     """Any Arrow table, with pandas' nullable or native dtypes; vectors as float arrays."""
-    return table.to_pandas(types_mapper=_mapped)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_mapped)
+    return frame
 
 
 def _mapped(type_: pa.DataType) -> Any:
@@ -88,9 +87,9 @@ def _values(kinds: Mapping[Kind, pa.Array], length: int, *, gap: bool) -> Any:
     if kind is Kind.STR:
         return _text(array)
     if kind is Kind.BOOL:
-        return pd.BooleanDtype().__from_arrow__(array)
+        return _of_arrow(pd.BooleanDtype(), array)
     if kind is Kind.INT and gap:
-        return pd.Int64Dtype().__from_arrow__(array)
+        return _of_arrow(pd.Int64Dtype(), array)
     # A copy: Arrow's memory is read-only, and a frame should not be.
     return np.array(array.to_numpy(zero_copy_only=False))
 
@@ -104,7 +103,12 @@ def _mixed(kinds: Mapping[Kind, pa.Array], length: int) -> Any:
 
 
 def _text(array: pa.Array) -> Any:
-    return _STR.__from_arrow__(array)
+    return _of_arrow(_STR, array)
+
+
+def _of_arrow(dtype: Any, array: pa.Array) -> Any:
+    """An array of an extension dtype, by the protocol with which pandas itself reads Arrow columns."""
+    return dtype.__from_arrow__(array)
 
 
 def _strings(values: list[Any]) -> Any:

@@ -23,9 +23,8 @@ NOT_GIVEN: Final = NotGiven()
 
 def spec_json(function: Any) -> str | None:
     """What is recorded at creation: the function's name and configuration, if one was given."""
-    if function is None or isinstance(function, NotGiven):
-        return None
-    return embedding.spec_of(embedding.resolve(function)).to_json()
+    resolved = None if isinstance(function, NotGiven) else embedding.resolve(function)
+    return None if resolved is None else embedding.spec_of(resolved).to_json()
 
 
 class Embedder:

@@ -6,7 +6,7 @@ None of those libraries is imported here: a frame that somebody passes has broug
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import narwhals.stable.v1 as nw
 import numpy as np
@@ -94,7 +94,7 @@ def _eager(table: Any) -> nw.DataFrame[Any]:
         raise InvalidArgumentError(f"The frame cannot be read: {error}") from error
     if isinstance(frame, nw.LazyFrame):
         raise InvalidArgumentError("This frame is lazy. Run .collect() on it first.")
-    return frame
+    return cast("nw.DataFrame[Any]", frame)
 
 
 def _made_by_query(table: Any) -> bool:
@@ -131,7 +131,7 @@ def _ids(frame: nw.DataFrame[Any], names: list[str], asked: str | None) -> tuple
             )
         if getattr(index, "nlevels", 1) > 1:
             raise InvalidArgumentError("The index of the frame has several levels. Name a column of ids: id=...")
-        values = pa.array(index.tolist() if index.dtype == object else index)
+        values = pa.array(index.tolist() if _is_object(index) else index)
         where = "the index of the frame"
     if pa.types.is_integer(values.type):
         values = values.cast(pa.large_string())
@@ -165,7 +165,7 @@ def _matrix(frame: nw.DataFrame[Any], names: list[str], columns: list[str]) -> M
     series = _column(frame, names, columns[0])
     what = f"vectors of column {columns[0]!r}"
     native = series.to_native()
-    if getattr(native, "dtype", None) == object:
+    if _is_object(native):
         return batch.matrix_of(series.to_numpy(), what)
     array = _arrow(series)
     if pa.types.is_fixed_size_list(array.type) and not array.null_count:
@@ -177,6 +177,11 @@ def _matrix(frame: nw.DataFrame[Any], names: list[str], columns: list[str]) -> M
 # documents and metadata -----------------------------------------------------------------------
 
 
+def _is_object(native: Any) -> bool:
+    """Whether a pandas column holds arbitrary Python objects."""
+    return str(getattr(native, "dtype", "")) == "object"
+
+
 def _is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
 
@@ -184,7 +189,7 @@ def _is_text(type_: pa.DataType) -> bool:
 def _arrow(series: nw.Series[Any]) -> pa.Array:
     """One contiguous, decoded Arrow array; mixed pandas objects come as Python values decide."""
     native = series.to_native()
-    if getattr(native, "dtype", None) == object:
+    if _is_object(native):
         values = [None if batch.is_missing(value) else value for value in series.to_list()]
         try:
             array = batch.text_array(values, f"text in {series.name!r}") if _all_text(values) else pa.array(values)
@@ -209,9 +214,7 @@ def _texts(array: pa.Array, name: str) -> pa.Array:
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), pa.large_string())
     if not _is_text(array.type):
-        raise InvalidArgumentError(
-            f"Documents are texts; column {name!r} holds {array.type}. Convert it with .astype(str)."
-        )
+        raise InvalidArgumentError(f"Documents are texts; column {name!r} holds {array.type}. Use .astype(str).")
     return array.cast(pa.large_string())
 
 
@@ -221,7 +224,7 @@ def _metadata(frame: nw.DataFrame[Any], names: list[str], kept: Sequence[str]) -
 
 def _kinds(series: nw.Series[Any], name: str) -> dict[Kind, pa.Array]:
     native = series.to_native()
-    if getattr(native, "dtype", None) == object:
+    if _is_object(native):
         return batch.columns_of_values(series.to_list(), name)
     array = _arrow(series)
     kind = _kind_of(array.type)

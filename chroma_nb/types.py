@@ -7,6 +7,7 @@ that 100,000 rows move without a Python loop.
 from __future__ import annotations
 
 import enum
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -188,6 +189,11 @@ class CollectionInfo:
     dimension: int | None = None
     embedding_function: str | None = None
     version: int = 0
+
+    @property
+    def function_name(self) -> str | None:
+        """The name of the recorded embedding function."""
+        return None if self.embedding_function is None else str(json.loads(self.embedding_function)["name"])
 
 
 @dataclass(frozen=True)

@@ -226,7 +226,8 @@ class Catalog:
         changes = ", ".join(f'"{name}" = batch."{name}"' for name in names)
         with self._batch(columns):
             self._connection.execute(
-                f'UPDATE {items_table(number)} AS items SET {changes} FROM {_BATCH} AS batch WHERE items."row" = batch."row"'
+                f"UPDATE {items_table(number)} AS items SET {changes} FROM {_BATCH} AS batch "
+                'WHERE items."row" = batch."row"'
             )
 
     def delete(self, number: int, rows: IntArray) -> None:

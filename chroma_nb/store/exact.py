@@ -48,7 +48,8 @@ def distances(metric: Metric, vectors: Matrix, query: Matrix) -> npt.NDArray[np.
         return np.asarray(1.0 - dots)
     norms = np.sqrt(np.einsum("ij,ij->i", x, x) * np.einsum("...j,...j->...", q, q))
     # A tiny negative distance of a vector to itself would be noise, not information.
-    return np.maximum(1.0 - np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0), 0.0)
+    cosines = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
+    return np.asarray(np.maximum(1.0 - cosines, 0.0))
 
 
 def lengths(metric: Metric, vectors: Matrix) -> npt.NDArray[np.float32] | None:
@@ -111,7 +112,7 @@ def smallest(scores: npt.NDArray[Any], k: int) -> IntArray:
     if wanted >= len(scores):
         return np.flatnonzero(np.isfinite(scores))
     picked = np.argpartition(scores, wanted)[:wanted]
-    return picked[np.isfinite(scores[picked])]
+    return np.asarray(picked[np.isfinite(scores[picked])])
 
 
 def smallest_of_many(

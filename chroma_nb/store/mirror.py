@@ -88,7 +88,17 @@ class Mirror:
             Growing(position_of_slot),
         )
         whole = Chunk({name: _one(table.column(name), type_) for name, type_ in types.items()}, len(rows))
-        return cls(dict(types), _cut(whole), sparse, *(g.view for g in growing), 0, growing)
+        return cls(
+            types=dict(types),
+            chunks=_cut(whole),
+            sparse=sparse,
+            rows=growing[0].view,
+            slots=growing[1].view,
+            live=growing[2].view,
+            position_of_slot=growing[3].view,
+            dead=0,
+            _growing=growing,
+        )
 
     def __len__(self) -> int:
         """Number of positions, deleted items included."""

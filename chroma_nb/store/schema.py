@@ -75,12 +75,9 @@ def sparse_table(number: int) -> str:
 
 def item_tables(number: int) -> tuple[str, str]:
     """The statements that make both tables of a collection."""
-    return (
-        f'CREATE TABLE {items_table(number)} ("row" BIGINT NOT NULL, slot BIGINT NOT NULL, id VARCHAR NOT NULL, '
-        "document VARCHAR)",
-        f'CREATE TABLE {sparse_table(number)} ("row" BIGINT NOT NULL, key INTEGER NOT NULL, s VARCHAR, i BIGINT, '
-        "f DOUBLE, b BOOLEAN)",
-    )
+    items = '"row" BIGINT NOT NULL, slot BIGINT NOT NULL, id VARCHAR NOT NULL, document VARCHAR'
+    sparse = '"row" BIGINT NOT NULL, key INTEGER NOT NULL, s VARCHAR, i BIGINT, f DOUBLE, b BOOLEAN'
+    return f"CREATE TABLE {items_table(number)} ({items})", f"CREATE TABLE {sparse_table(number)} ({sparse})"
 
 
 def place_keys(

@@ -93,6 +93,9 @@ class Shelf:
         vectors: where they are; None before the first.
         graph: None while there is none.
         saved: how many slots the graph file covers.
+        dropped: nobody shall use this shelf any more.
+        graph_tried: whether the graph file was looked for.
+        successors: vectors of later generations, should a compaction be interrupted.
     """
 
     def __init__(self, state: State, vectors: Vectors | None) -> None:
@@ -101,6 +104,7 @@ class Shelf:
         self.saved = 0
         self.dropped = False
         self.graph_tried = False
+        self.successors: dict[int, Vectors] = {}
         self._lengths = Lengths(state.entry.info.settings.space)
         self._positions: dict[str, int] | None = None
         self.state = state

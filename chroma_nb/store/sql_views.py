@@ -77,7 +77,7 @@ def _view(cursor: duckdb.DuckDBPyConnection, shelf: Shelf, with_vectors: bool) -
     number = shelf.state.entry.number
     columns = ["items.id AS id", "items.document AS document"]
     sparse = []
-    for (key, kinds), alias in zip(shelf.state.places.items(), _aliases(list(shelf.state.places)), strict=True):
+    for kinds, alias in zip(shelf.state.places.values(), _aliases(list(shelf.state.places)), strict=True):
         parts = [f"items.{p.column}" if p.column else f"rare.k{p.number}" for p in kinds.values()]
         sparse += [(kind, place) for kind, place in kinds.items() if place.column is None]
         columns.append(f"{_one_value(list(kinds), parts)} AS {quote(alias)}")

@@ -86,7 +86,7 @@ class FileVectors:
         with self.path.open("wb" if created else "r+b", buffering=0) as file:
             try:
                 file.seek(start)
-                remaining = memoryview(np.ascontiguousarray(rows, dtype="<f4")).cast("B")
+                remaining = np.ascontiguousarray(rows, dtype="<f4").data.cast("B")
                 while remaining:
                     remaining = remaining[file.write(remaining) :]
                 os.fsync(file.fileno())

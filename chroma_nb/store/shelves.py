@@ -1,0 +1,173 @@
+"""The database and what memory holds of it, kept in step.
+
+A write goes through `committing`: whatever interrupts it - a full disk, Ctrl-C, a bug - the
+collection is read again from what was committed before it is used again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from chroma_nb.errors import CollectionExistsError, CollectionNotFoundError, StoreWriteError
+from chroma_nb.store import changes
+from chroma_nb.store.catalog import Catalog, Entry
+from chroma_nb.store.directory import Directory
+from chroma_nb.store.duck_errors import translated
+from chroma_nb.store.mirror import Mirror
+from chroma_nb.store.shelf import Shelf, State
+from chroma_nb.store.vectors import FileVectors, MemoryVectors, Vectors
+from chroma_nb.types import CollectionInfo
+
+
+class Shelves:
+    """All collections of a store. Not thread-safe: the store holds its lock.
+
+    Attributes:
+        catalog: the database.
+        directory: of the files; None in memory.
+        entries: the rows of the table of collections, by collection id.
+    """
+
+    def __init__(self, path: Path | None, *, read_only: bool) -> None:
+        self._read_only = read_only
+        self.directory = None if path is None else Directory(path, read_only=read_only)
+        self.catalog = self._open_catalog()
+        self.entries = {entry.info.id: entry for entry in self.catalog.entries()}
+        self._shelves: dict[uuid.UUID, Shelf] = {}
+        self._stale: set[uuid.UUID] = set()
+        if self.directory is not None and not read_only:
+            self.directory.sweep(self.entries.values())
+
+    def _open_catalog(self) -> Catalog:
+        return Catalog(None if self.directory is None else self.directory.database, read_only=self._read_only)
+
+    # collections ------------------------------------------------------------------------------
+
+    def entry(self, collection: uuid.UUID) -> Entry:
+        """The collection of that id; CollectionNotFoundError."""
+        try:
+            return self.entries[collection]
+        except KeyError:
+            raise CollectionNotFoundError(
+                "This collection was deleted. Make it again with create_collection."
+            ) from None
+
+    def check_free(self, name: str) -> None:
+        """CollectionExistsError if a collection has that name."""
+        if any(entry.info.name == name for entry in self.entries.values()):
+            raise CollectionExistsError(
+                f"Collection with name {name} already exists. Use get_collection, or get_or_create_collection."
+            )
+
+    def create(self, info: CollectionInfo) -> None:
+        """A new collection."""
+        with self.committing(None):
+            self.entries[info.id] = self.catalog.create(info)
+
+    def change(self, collection: uuid.UUID, info: CollectionInfo) -> None:
+        """Another name, metadata or function for a collection."""
+        entry = replace(self.entry(collection), info=info)
+        with self.committing(collection):
+            with self.catalog.transaction():
+                self.catalog.save_entry(entry)
+            self.entries[collection] = entry
+            shelf = self._shelves.get(collection)
+            if shelf is not None:
+                shelf.state = State(entry, shelf.state.places, shelf.state.mirror)
+
+    def drop(self, collection: uuid.UUID) -> None:
+        """Delete a collection and its files."""
+        entry = self.entry(collection)
+        with self.committing(collection):
+            self.catalog.drop(entry)
+            del self.entries[collection]
+        self._stale.discard(collection)
+        shelf = self._shelves.pop(collection, None)
+        if shelf is not None:
+            shelf.dropped = True
+            if shelf.vectors is not None:
+                shelf.vectors.close()
+        self.remove_files(entry)
+
+    # shelves ----------------------------------------------------------------------------------
+
+    def loaded(self) -> list[Shelf]:
+        """The collections that are in memory."""
+        return list(self._shelves.values())
+
+    def shelf(self, collection: uuid.UUID) -> Shelf:
+        """The collection in memory, read from the database when first needed or after a failed write."""
+        if collection in self._stale:
+            self.entries = {entry.info.id: entry for entry in self.catalog.entries()}
+            old = self._shelves.pop(collection, None)
+            if old is not None:
+                old.dropped = True
+            self._stale.discard(collection)
+            entry = self.entry(collection)
+            vectors = None
+            if old is not None and self.directory is None:
+                # In memory the vectors themselves are all there is of them.
+                vectors = old.successors.get(entry.generation, old.vectors)
+            self._shelves[collection] = self.load(entry, vectors)
+        elif collection not in self._shelves:
+            self._shelves[collection] = self.load(self.entry(collection), None)
+        return self._shelves[collection]
+
+    def replace(self, shelf: Shelf, successor: Shelf) -> None:
+        """Put another shelf in the place of one that nobody shall use any more."""
+        shelf.dropped = True
+        self._shelves[successor.state.entry.info.id] = successor
+
+    def load(self, entry: Entry, vectors: Vectors | None) -> Shelf:
+        """Read a collection from the database."""
+        places = self.catalog.places(entry.number)
+        types = changes.dense_types(places)
+        table = self.catalog.load(entry.number, list(types))
+        sparse = self.catalog.load_sparse(entry.number, places)
+        if vectors is None and entry.info.dimension is not None:
+            vectors = self.make_vectors(entry, entry.info.dimension)
+        return Shelf(State(entry, places, Mirror.load(table, types, sparse, entry.next_slot)), vectors)
+
+    def make_vectors(self, entry: Entry, dimension: int) -> Vectors:
+        """The place for the vectors of a collection."""
+        if self.directory is None:
+            return MemoryVectors(dimension)
+        return FileVectors(self.directory.vectors(entry), dimension, entry.next_slot)
+
+    def remove_files(self, entry: Entry) -> None:
+        """Remove the files of a collection, or of a generation of it, that nothing refers to any more."""
+        if self.directory is not None:
+            self.directory.remove(self.directory.vectors(entry), self.directory.graph(entry))
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for shelf in self._shelves.values():
+            if shelf.vectors is not None:
+                shelf.vectors.close()
+        self._shelves.clear()
+        self.catalog.close()
+
+    # failures ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def committing(self, collection: uuid.UUID | None) -> Iterator[None]:
+        """Guard a write to a collection (None: to no collection in memory)."""
+        try:
+            with translated(None if self.directory is None else self.directory.path):
+                yield
+        except BaseException as error:
+            if collection is not None:
+                self._stale.add(collection)
+            if isinstance(error, StoreWriteError):
+                self._reopen()
+            raise
+
+    def _reopen(self) -> None:
+        """DuckDB refuses all work after some failed commits; what was committed is safe in the file."""
+        if self.directory is not None and not self.catalog.alive():
+            self.catalog.close()
+            self.catalog = self._open_catalog()

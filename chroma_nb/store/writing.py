@@ -1,0 +1,212 @@
+"""Writes to the items of a collection: vectors first, then one transaction, then memory.
+
+That order is what makes a crash harmless: vectors are written behind the last committed slot and
+fsynced; one DuckDB transaction inserts the rows that refer to them and commits; only then does the
+state in memory change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from chroma_nb.errors import InvalidDimensionError
+from chroma_nb.store import changes, schema
+from chroma_nb.store.catalog import Catalog, Entry
+from chroma_nb.store.mirror import Mirror
+from chroma_nb.store.shelf import Shelf, State
+from chroma_nb.store.shelves import Shelves
+from chroma_nb.store.where_sql import Place
+from chroma_nb.types import CollectionInfo, IntArray, Kind, Records
+
+# Vectors of deleted and replaced items are dropped from the file when they are this share of it.
+COMPACT_SHARE = 0.5
+COMPACT_SLOTS = 10_000
+
+
+@dataclass(frozen=True)
+class _Slots:
+    """Slots that the vectors of a write got.
+
+    Attributes:
+        new: of the new items.
+        old: of the changed items, if they got new vectors.
+        next: the next free one.
+    """
+
+    new: IntArray
+    old: IntArray | None
+    next: int
+
+
+def write(
+    shelves: Shelves, shelf: Shelf, *, new: Records | None = None, old: Records | None = None, merge: bool = False
+) -> None:
+    """One transaction: ``new`` items inserted, ``old`` ones (which exist) changed.
+
+    Raises:
+        InvalidDimensionError: the vectors do not have the collection's dimension.
+        StoreError: nothing was written.
+    """
+    state = shelf.state
+    entry = _with_dimension(state.entry, new, old)
+    added = _new_places(state, new, old)
+    places = changes.merged_places(state.places, added)
+    with shelves.committing(entry.info.id):
+        slots = _write_vectors(shelves, shelf, entry, new, old)
+        rows = entry.next_row + np.arange(0 if new is None else len(new))
+        info = replace(entry.info, version=entry.info.version + 1)
+        after = replace(entry, next_row=entry.next_row + len(rows), next_slot=slots.next, info=info)
+        catalog = shelves.catalog
+        with catalog.transaction():
+            catalog.add_places(entry.number, added)
+            mirror = state.mirror
+            if old is not None:
+                mirror = _alter(catalog, shelf, State(entry, places, mirror), old, slots.old, merge=merge)
+            if new is not None:
+                mirror = _insert(catalog, State(entry, places, mirror), new, rows, slots.new)
+            catalog.save_entry(after)
+        shelves.entries[entry.info.id] = after
+        shelf.state = State(after, places, mirror)
+        if new is not None:
+            shelf.added(new.ids, len(state.mirror))
+
+
+def delete(shelves: Shelves, shelf: Shelf, positions: IntArray) -> None:
+    """Delete the items at these positions (ascending)."""
+    state = shelf.state
+    ids = state.mirror.take(positions, ["id"])["id"]
+    rows = state.mirror.rows[positions]
+    entry = replace(state.entry, info=replace(state.entry.info, version=state.entry.info.version + 1))
+    with shelves.committing(entry.info.id):
+        with shelves.catalog.transaction():
+            shelves.catalog.delete(entry.number, rows)
+            shelves.catalog.save_entry(entry)
+        shelves.entries[entry.info.id] = entry
+        sparse = {key: column.without(rows) for key, column in state.mirror.sparse.items()}
+        shelf.state = State(entry, state.places, replace(state.mirror.remove(positions), sparse=sparse))
+        shelf.removed(ids)
+
+
+def compact(shelves: Shelves, shelf: Shelf) -> Shelf:
+    """Rewrite the vectors without dead ones, if those are many; the shelf to use from now on."""
+    state, old = shelf.state, shelf.vectors
+    entry = state.entry
+    dead = entry.next_slot - state.mirror.count
+    if old is None or dead < COMPACT_SLOTS or dead < COMPACT_SHARE * entry.next_slot:
+        return shelf
+    live = state.mirror.live_positions()
+    after = replace(entry, next_slot=len(live), generation=entry.generation + 1)
+    with shelves.committing(entry.info.id):
+        vectors = shelves.make_vectors(replace(after, next_slot=0), old.dimension)
+        shelf.successors[after.generation] = vectors
+        if len(live):
+            vectors.write(0, old.view(entry.next_slot)[state.mirror.slots[live]])
+        with shelves.catalog.transaction():
+            columns = {"row": pa.array(state.mirror.rows[live]), "slot": pa.array(np.arange(len(live)))}
+            shelves.catalog.update(entry.number, columns)
+            shelves.catalog.save_entry(after)
+        shelves.entries[entry.info.id] = after
+        successor = shelves.load(after, vectors)
+        shelves.replace(shelf, successor)
+    old.close()
+    shelves.remove_files(entry)
+    return successor
+
+
+def _with_dimension(entry: Entry, *batches: Records | None) -> Entry:
+    for batch in batches:
+        if batch is None or batch.embeddings is None:
+            continue
+        dimension = batch.embeddings.shape[1]
+        if entry.info.dimension is None:
+            entry = replace(entry, info=replace(entry.info, dimension=dimension))
+        elif entry.info.dimension != dimension:
+            raise wrong_dimension(entry.info, dimension)
+    return entry
+
+
+def wrong_dimension(info: CollectionInfo, given: int) -> InvalidDimensionError:
+    """The error for vectors of another dimension than the collection's."""
+    function = f" (embedding function: {info.function_name})" if info.function_name else ""
+    return InvalidDimensionError(
+        f"Dimensionality of ({given}) does not match index dimensionality ({info.dimension}): collection "
+        f"{info.name!r} holds vectors of dimension {info.dimension}{function}. Use the model it was made with, or "
+        "make a new collection for these vectors."
+    )
+
+
+def _new_places(state: State, *batches: Records | None) -> dict[tuple[str, Kind], Place]:
+    counts: dict[tuple[str, Kind], int] = {}
+    items = state.mirror.count
+    for batch in batches:
+        if batch is not None:
+            for pair, count in changes.value_counts(batch.metadata).items():
+                counts[pair] = counts.get(pair, 0) + count
+            items += len(batch)
+    return schema.place_keys(state.places, counts, items)
+
+
+def _write_vectors(shelves: Shelves, shelf: Shelf, entry: Entry, new: Records | None, old: Records | None) -> _Slots:
+    at = entry.next_slot
+    matrices = [batch.embeddings for batch in (new, old) if batch is not None and batch.embeddings is not None]
+    if not matrices:
+        return _Slots(np.arange(0), None, at)
+    matrix = matrices[0] if len(matrices) == 1 else np.concatenate(matrices)
+    if shelf.vectors is None:
+        shelf.vectors = shelves.make_vectors(entry, matrix.shape[1])
+    shelf.vectors.write(at, matrix)
+    slots = at + np.arange(len(matrix))
+    first_old = 0 if new is None else len(new)
+    replaced = old is not None and old.embeddings is not None
+    return _Slots(slots[:first_old], slots[first_old:] if replaced else None, at + len(matrix))
+
+
+def _insert(catalog: Catalog, state: State, batch: Records, rows: IntArray, slots: IntArray) -> Mirror:
+    change = changes.insertion(batch, state.places, rows)
+    catalog.insert(state.entry.number, {"row": pa.array(rows), "slot": pa.array(slots), **change.columns})
+    mirror = state.mirror.append(rows, slots, change.columns, state.types)
+    return _apply_sparse(catalog, state.entry.number, mirror, change)
+
+
+def _alter(
+    catalog: Catalog, shelf: Shelf, state: State, batch: Records, slots: IntArray | None, *, merge: bool
+) -> Mirror:
+    order, positions = _ascending(shelf.positions, batch.ids)
+    batch = batch.take(order)
+    change = changes.alteration(batch, state.places, state.mirror, positions, merge=merge)
+    columns = {"row": pa.array(state.mirror.rows[positions]), **change.columns}
+    if slots is not None:
+        slots = slots[order]
+        columns["slot"] = pa.array(slots)
+    catalog.update(state.entry.number, columns)
+    mirror = state.mirror.change(positions, change.columns, state.types)
+    if slots is not None:
+        mirror = mirror.move(positions, slots)
+    return _apply_sparse(catalog, state.entry.number, mirror, change)
+
+
+def _ascending(positions: Mapping[str, int], ids: pa.Array) -> tuple[IntArray, IntArray]:
+    """The order that sorts a batch by position, and the sorted positions."""
+    found = np.fromiter((positions[id_] for id_ in ids.to_pylist()), dtype=np.int64, count=len(ids))
+    order = np.argsort(found, kind="stable")
+    return order, found[order]
+
+
+def _apply_sparse(catalog: Catalog, number: int, mirror: Mirror, change: changes.Change) -> Mirror:
+    if not change.cleared and not change.sparse:
+        return mirror
+    sparse = dict(mirror.sparse)
+    if change.cleared:
+        catalog.clear_sparse(number, change.cleared)
+        for key, rows in change.cleared.items():
+            if key in sparse:
+                sparse[key] = sparse[key].without(rows)
+    if change.sparse:
+        catalog.insert_sparse(number, change.sparse)
+        for new in change.sparse:
+            sparse[new.number] = changes.extended(sparse.get(new.number), new)
+    return replace(mirror, sparse=sparse)
