@@ -234,7 +234,7 @@ def metadata_columns(metadatas: object) -> tuple[MetadataColumns, BoolArray]:
             )
         for key, value in metadata.items():
             kind = _KINDS.get(type(value)) if type(key) is str else None
-            if kind is None or value != value or kind is Kind.INT:  # NaN is what differs from itself
+            if kind is None or kind is Kind.INT or (kind is Kind.FLOAT and math.isnan(value)):
                 if not isinstance(key, str):
                     raise InvalidArgumentError(f"Expected metadata key to be a str, got {key!r} at position {position}")
                 plain = check_metadata_value(value, key, position)
@@ -311,4 +311,15 @@ def columns_of_values(values: Sequence[Any], key: str) -> dict[Kind, pa.Array]:
 
 def is_missing(value: object) -> bool:
     """None, NaN, or pandas' NA and NaT (known by name, so that pandas need not be imported)."""
-    return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+def count(number: object, what: str) -> int | None:
+    """A whole number from 0 up, or None; InvalidArgumentError for anything else."""
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
+        raise InvalidArgumentError(f"Expected {what} to be a whole number, 0 or more, got {number!r}")
+    return int(number)

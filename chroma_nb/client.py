@@ -9,10 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chroma_nb import cards, frames, functions, rules
+from chroma_nb import batch, cards, frames, functions, rules
 from chroma_nb.collection import Collection
 from chroma_nb.config import DEFAULT_PERSIST_DIRECTORY, Settings
-from chroma_nb.errors import CollectionExistsError, CollectionNotFoundError, InvalidArgumentError, NotSupportedError
+from chroma_nb.errors import (
+    CollectionExistsError,
+    CollectionNotFoundError,
+    InvalidArgumentError,
+    InvalidUUIDError,
+    NotSupportedError,
+)
 from chroma_nb.functions import NOT_GIVEN
 from chroma_nb.store.protocol import Store
 from chroma_nb.store.shared import LocalStores
@@ -81,8 +87,9 @@ class Client:
             Index ``name``; columns ``id``, ``count``, ``dimension``, ``space``, ``metadata``, ``metadata_keys`` and
             ``embedding_function`` (its name).
         """
-        start = offset or 0
-        infos = self._store.list_collections()[start : None if limit is None else start + limit]
+        start = batch.count(offset, "offset") or 0
+        stop = batch.count(limit, "limit")
+        infos = self._store.list_collections()[start : None if stop is None else start + stop]
         return frames.collections_frame([(info, self._store.stats(info.id)) for info in infos])
 
     def count_collections(self) -> int:
@@ -147,7 +154,11 @@ class Client:
 
     def get_collection_by_id(self, id: uuid.UUID | str, embedding_function: Any = NOT_GIVEN) -> Collection:
         """The collection of that id."""
-        return self._collection(self._store.collection_by_id(uuid.UUID(str(id))), embedding_function)
+        try:
+            parsed = uuid.UUID(str(id))
+        except ValueError as error:
+            raise InvalidUUIDError(f"Could not parse {id} as a UUID") from error
+        return self._collection(self._store.collection_by_id(parsed), embedding_function)
 
     def get_or_create_collection(
         self, name: str, metadata: Any = None, embedding_function: Any = NOT_GIVEN, *, configuration: Any = None
@@ -173,7 +184,8 @@ class Client:
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
         """Run one reading statement of DuckDB's SQL, each collection being a table of its name.
 
-        A table has the columns ``id``, ``document``, one for each metadata key, and ``embedding``.
+        A table has the columns ``id``, ``document`` and one for each metadata key; ``embedding`` is there when the
+        statement names it.
 
         >>> client = Client()
         >>> docs = client.create_collection("docs")

@@ -210,12 +210,14 @@ class Collection:
         """
         included = _included(include, (*_GET, "embeddings"))
         selection = _selection(ids, where, where_document)
-        found = self._store.get(self.id, selection, included, _count(limit, "limit"), _count(offset, "offset") or 0)
+        found = self._store.get(
+            self.id, selection, included, batch.count(limit, "limit"), batch.count(offset, "offset") or 0
+        )
         return cast("pd.DataFrame", self._present_records(found, "get"))
 
     def peek(self, limit: int = 10) -> pd.DataFrame:
         """The first items, as `get` gives them."""
-        found = self._store.get(self.id, Selection(), frozenset(_GET), _count(limit, "limit"))
+        found = self._store.get(self.id, Selection(), frozenset(_GET), batch.count(limit, "limit"))
         return cast("pd.DataFrame", self._present_records(found, "peek"))
 
     def query(
@@ -417,14 +419,6 @@ def _included(include: object, names: Sequence[str]) -> frozenset[str]:
                 f"Expected include item to be one of {', '.join(names)}, got {name!r}.{suggest(name, names)}"
             )
     return frozenset(include)
-
-
-def _count(number: object, what: str) -> int | None:
-    if number is None:
-        return None
-    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
-        raise InvalidArgumentError(f"Expected {what} to be a whole number, 0 or more, got {number!r}")
-    return int(number)
 
 
 def _n_results(number: object) -> int:

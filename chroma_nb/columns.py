@@ -10,16 +10,23 @@ PREFIX = "metadata."
 def column_of(key: str) -> str:
     """The column of a metadata key: its name, with a prefix where that name is taken.
 
-    >>> column_of("lang"), column_of("distance"), column_of("metadata.x")
-    ('lang', 'metadata.distance', 'metadata.metadata.x')
+    >>> column_of("lang"), column_of("distance"), column_of("metadata.distance")
+    ('lang', 'metadata.distance', 'metadata.metadata.distance')
     """
-    return PREFIX + key if key in FIXED_COLUMNS or key.startswith(PREFIX) else key
+    return PREFIX + key if _clashes(key) else key
 
 
 def key_of(column: str) -> str:
     """The metadata key of a column; the inverse of `column_of`.
 
-    >>> key_of("metadata.distance")
-    'distance'
+    >>> key_of("metadata.distance"), key_of("metadata.source")
+    ('distance', 'metadata.source')
     """
-    return column.removeprefix(PREFIX)
+    return column.removeprefix(PREFIX) if _clashes(column) else column
+
+
+def _clashes(name: str) -> bool:
+    """Whether the name, less any number of prefixes, is that of a fixed column."""
+    while name.startswith(PREFIX):
+        name = name.removeprefix(PREFIX)
+    return name in FIXED_COLUMNS

@@ -89,7 +89,13 @@ def index_settings(
         InvalidArgumentError: an unknown setting, or a value it cannot have.
     """
     asked = {key: value for key, value in (metadata or {}).items() if key.startswith("hnsw:")}
-    hnsw = (configuration or {}).get("hnsw") or {}
+    hnsw = (
+        {} if configuration is None else configuration.get("hnsw", {}) if isinstance(configuration, Mapping) else None
+    )
+    if not isinstance(hnsw, Mapping):
+        raise InvalidArgumentError(
+            f'Expected configuration to be a dict like {{"hnsw": {{"space": "cosine"}}}}, got {configuration!r}'
+        )
     for name, value in hnsw.items():
         if name not in _CONFIGURATION_KEYS:
             raise InvalidArgumentError(f"Unknown HNSW configuration: {name}.{suggest(name, _CONFIGURATION_KEYS)}")

@@ -63,7 +63,7 @@ def records(
         InvalidArgumentError: what is wrong, and where.
     """
     frame = _eager(table)
-    names = [str(name) for name in frame.columns]
+    names = _names(frame)
     if len(frame) == 0:
         raise InvalidArgumentError("The frame has no rows: there is nothing to add.")
     ids, id_column = _ids(frame, names, id)
@@ -90,11 +90,20 @@ def _eager(table: Any) -> nw.DataFrame[Any]:
         table = pa.Table.from_batches([table])
     try:
         frame = nw.from_native(table)
+        frame.columns if isinstance(frame, nw.LazyFrame) else frame.schema
     except (TypeError, ValueError, nw.exceptions.NarwhalsError) as error:
         raise InvalidArgumentError(f"The frame cannot be read: {error}") from error
     if isinstance(frame, nw.LazyFrame):
         raise InvalidArgumentError("This frame is lazy. Run .collect() on it first.")
     return cast("nw.DataFrame[Any]", frame)
+
+
+def _names(frame: nw.DataFrame[Any]) -> list[str]:
+    names = [str(name) for name in frame.columns]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InvalidArgumentError(f"The frame has several columns named {repeated[0]!r}. Rename or drop all but one.")
+    return names
 
 
 def _made_by_query(table: Any) -> bool:
@@ -131,7 +140,7 @@ def _ids(frame: nw.DataFrame[Any], names: list[str], asked: str | None) -> tuple
             )
         if getattr(index, "nlevels", 1) > 1:
             raise InvalidArgumentError("The index of the frame has several levels. Name a column of ids: id=...")
-        values = pa.array(index.tolist() if _is_object(index) else index)
+        values = _arrow(nw.from_native(index.to_series(), series_only=True))
         where = "the index of the frame"
     if pa.types.is_integer(values.type):
         values = values.cast(pa.large_string())
@@ -196,7 +205,7 @@ def _arrow(series: nw.Series[Any]) -> pa.Array:
         except pa.ArrowException as error:
             raise InvalidArgumentError(f"Column {series.name!r} mixes types: {error}") from error
     else:
-        array = native if isinstance(native, pa.ChunkedArray) else series.to_arrow()
+        array = _native_arrow(series)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
         if isinstance(array, pa.ChunkedArray):
@@ -204,6 +213,14 @@ def _arrow(series: nw.Series[Any]) -> pa.Array:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     return array
+
+
+def _native_arrow(series: nw.Series[Any]) -> Any:
+    native = series.to_native()
+    try:
+        return native if isinstance(native, pa.ChunkedArray) else series.to_arrow()
+    except (pa.ArrowException, UnicodeEncodeError) as error:
+        raise InvalidArgumentError(f"Column {series.name!r} cannot be read: {error}") from error
 
 
 def _all_text(values: list[Any]) -> bool:

@@ -18,10 +18,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from chroma_nb.errors import ForeignStoreError, NewerStoreError, ReadOnlyStoreError
+from chroma_nb.errors import ForeignStoreError, InvalidArgumentError, NewerStoreError, ReadOnlyStoreError
 from chroma_nb.store import schema
 from chroma_nb.store.duck_errors import translated
-from chroma_nb.store.schema import SCHEMA, items_table, sparse_table
+from chroma_nb.store.schema import SCHEMA, items_table, literal, sparse_table
 from chroma_nb.store.sparse import SparseChange, SparseColumn
 from chroma_nb.store.where_sql import SPARSE_COLUMNS, SQL_TYPES, Condition, Place
 from chroma_nb.types import ARROW_TYPES, CollectionInfo, IndexSettings, IntArray, Kind, Metric
@@ -65,11 +65,12 @@ class Catalog:
             raise
 
     def _attach(self, path: Path | None, read_only: bool) -> None:
-        options = "READ_ONLY" if read_only else f"STORAGE_VERSION '{schema.STORAGE_VERSION}'"
-        target = "" if path is None else str(path).replace("'", "''")
-        self._connection.execute(
-            f"ATTACH '{target}' AS store ({options})" if path is not None else "ATTACH ':memory:' AS store"
-        )
+        if path is None:
+            self._connection.execute("ATTACH ':memory:' AS store")
+        else:
+            # The version is said for new files only: a file made otherwise is judged by its content.
+            version = "" if path.exists() else f"(STORAGE_VERSION '{schema.STORAGE_VERSION}')"
+            self._connection.execute(f"ATTACH {literal(str(path))} AS store {'(READ_ONLY)' if read_only else version}")
         # Names in a statement never mean the Python variables of whoever runs it.
         self._connection.execute("SET python_enable_replacements = false")
         self._connection.execute("USE store")
@@ -301,10 +302,12 @@ class Catalog:
             InvalidArgumentError: a pattern in it is not a regular expression.
         """
         sql, params = condition
-        with translated(None):
+        try:
             found = self._connection.execute(
                 f'SELECT "row" FROM {items_table(number)} WHERE {sql}', params
             ).fetchnumpy()
+        except (duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
+            raise InvalidArgumentError(f"The filter cannot be evaluated: {str(error).splitlines()[0]}") from error
         return np.asarray(found["row"], dtype=np.int64)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +14,14 @@ from chroma_nb.errors import (
     ChromaNbError,
     CorruptStoreError,
     ForeignStoreError,
-    InvalidArgumentError,
     NewerStoreError,
     ReadOnlyStoreError,
     StoreError,
     StoreLockedError,
     StoreWriteError,
 )
+
+_DAMAGE = ("checksum", "orrupt", "Could not read enough bytes", "attempted to read", "INTERNAL Error")
 
 
 @contextmanager
@@ -53,14 +55,10 @@ def _translate(error: duckdb.Error, path: Path | None) -> ChromaNbError:
             "Run: pip install --upgrade duckdb"
         )
     if "ermission denied" in text or "Read-only file system" in text:
-        return ReadOnlyStoreError(_not_writable(where))
-    if isinstance(error, duckdb.InvalidInputException | duckdb.OutOfRangeException):
-        return InvalidArgumentError(f"The filter cannot be evaluated: {text}")
-    if isinstance(error, duckdb.SerializationException | duckdb.InternalException):
+        return ReadOnlyStoreError(_no_permission(where, path))
+    if any(sign in text for sign in _DAMAGE) or isinstance(error, duckdb.SerializationException):
         return CorruptStoreError(f"{where} is damaged: {text}. Restore the directory from a backup.")
     if isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.OutOfMemoryException):
-        if any(sign in text for sign in ("checksum", "Corrupt", "corrupt")):
-            return CorruptStoreError(f"{where} is damaged: {text}. Restore the directory from a backup.")
         return StoreWriteError(_no_space(where, text))
     return StoreError(f"The database at {where} failed: {text}")
 
@@ -68,11 +66,14 @@ def _translate(error: duckdb.Error, path: Path | None) -> ChromaNbError:
 def _os_error(error: OSError, path: Path | None) -> ChromaNbError:
     where = str(error.filename or path)
     if isinstance(error, PermissionError) or error.errno == 30:  # 30: read-only file system
-        return ReadOnlyStoreError(_not_writable(where))
+        return ReadOnlyStoreError(_no_permission(where, Path(where)))
     return StoreWriteError(_no_space(where, str(error)))
 
 
-def _not_writable(where: str) -> str:
+def _no_permission(where: str, path: Path | None) -> str:
+    folder = None if path is None else path if path.is_dir() else path.parent
+    if folder is not None and not os.access(folder, os.R_OK | os.X_OK):
+        return f"No permission to read {where}. Ask its owner for access, or choose a directory of your own."
     return (
         f"No permission to write at {where}. Open it for reading only with Client(path, read_only=True), or choose a "
         "directory of your own."

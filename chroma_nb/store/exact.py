@@ -1,8 +1,10 @@
 """Exact nearest neighbours by matrix products, and exact distances of hits.
 
-Ranking uses *scores*, float32 and cheap, whose order is that of the distances up to rounding; the
-distances that leave the store are computed anew, in float64, for the few items that were picked,
-so that they do not depend on whether the graph or the matrix product found them.
+Ranking uses *scores*: float32, cheap, and ordered like the distances up to rounding. Everything whose
+score is within the rounding error of the k-th best is a candidate, and the candidates' distances are
+computed anew in float64. So the answer is exact, and the distances that leave the store do not depend
+on whether the graph or a matrix product found them. Numbers too large or too small for float32 scores
+show as scores that are not finite; such a query is answered in float64 altogether.
 """
 
 from __future__ import annotations
@@ -21,46 +23,56 @@ _GATHER_ROWS = 1024
 # Rows of a block when many queries are asked at once; scores of a block stay below 32 MB.
 _BLOCK_SCORES = 8_000_000
 _LENGTH_ROWS = 65_536
-# Picked beyond k before the distances are computed exactly, so that rounding in the scores does
-# not decide who is in.
-_SLACK = 8
+_DISTANCE_ROWS = 16_384
+# Below this, squares of float32 numbers lose digits or vanish.
+_TINY_SQUARE = 1e-30
 
 Scores = npt.NDArray[np.float32]
+Distances = npt.NDArray[np.float64]
 
 
-def distances(metric: Metric, vectors: Matrix, query: Matrix) -> npt.NDArray[np.float64]:
+def distances(metric: Metric, vectors: Matrix, query: Matrix) -> Distances:
     """Distances of rows to a query: squared l2, 1 - cos (1.0 for a zero vector) or 1 - dot.
 
     Args:
         metric: which.
         vectors: float32 (m, dim).
-        query: float32 (dim,) or (m, dim), row for row.
+        query: float32 (dim,).
 
     >>> distances(Metric.COSINE, np.eye(2, dtype=np.float32), np.array([1, 0], dtype=np.float32))
     array([0., 1.])
     """
+    if len(vectors) > _DISTANCE_ROWS:
+        starts = range(0, len(vectors), _DISTANCE_ROWS)
+        return np.concatenate([distances(metric, vectors[at : at + _DISTANCE_ROWS], query) for at in starts])
     x, q = vectors.astype(np.float64), query.astype(np.float64)
     if metric is Metric.L2:
         x -= q
         return np.asarray(np.einsum("ij,ij->i", x, x))
-    dots = np.einsum("ij,j->i" if q.ndim == 1 else "ij,ij->i", x, q)
+    dots = np.einsum("ij,j->i", x, q)
     if metric is Metric.IP:
         return np.asarray(1.0 - dots)
-    norms = np.sqrt(np.einsum("ij,ij->i", x, x) * np.einsum("...j,...j->...", q, q))
+    norms = np.sqrt(np.einsum("ij,ij->i", x, x)) * np.sqrt(q @ q)
     # A tiny negative distance of a vector to itself would be noise, not information.
     cosines = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
     return np.asarray(np.maximum(1.0 - cosines, 0.0))
 
 
-def lengths(metric: Metric, vectors: Matrix) -> npt.NDArray[np.float32] | None:
-    """What a score needs of each row besides the dot product: |x|^2 / 2, |x| or nothing."""
-    if metric is Metric.IP:
-        return None
-    squares = np.einsum("ij,ij->i", vectors, vectors)
+def lengths(metric: Metric, vectors: Matrix) -> Scores:
+    """What a score needs of each row besides the dot product: |x|^2 / 2 for l2, else |x|.
+
+    For cosine, the length of a zero vector is infinite (its score is then 0) and that of a vector too
+    short for float32 is NaN.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        squares = np.einsum("ij,ij->i", vectors, vectors)
     if metric is Metric.L2:
         return np.asarray(squares / 2, dtype=np.float32)
     norms = np.sqrt(squares)
-    return np.asarray(np.where(norms > 0, norms, np.inf), dtype=np.float32)
+    if metric is Metric.COSINE:
+        tiny = np.flatnonzero(squares < _TINY_SQUARE)
+        norms[tiny] = np.where(vectors[tiny].any(axis=1), np.nan, np.inf)
+    return np.asarray(norms, dtype=np.float32)
 
 
 class Lengths:
@@ -71,78 +83,142 @@ class Lengths:
         self._known = Growing(np.empty(0, dtype=np.float32))
         self._lock = threading.Lock()
 
-    def of(self, vectors: Matrix) -> npt.NDArray[np.float32] | None:
+    def of(self, vectors: Matrix) -> Scores:
         """The lengths of all rows of ``vectors``, an extension of what was given before."""
-        if self._metric is Metric.IP:
-            return None
         with self._lock:
             for start in range(len(self._known.view), len(vectors), _LENGTH_ROWS):
-                self._known.append(np.asarray(lengths(self._metric, vectors[start : start + _LENGTH_ROWS])))
+                self._known.append(lengths(self._metric, vectors[start : start + _LENGTH_ROWS]))
             return self._known.view[: len(vectors)]
 
 
-def _finish(metric: Metric, dots: Scores, extra: Scores | None) -> Scores:
+def _prepared(metric: Metric, queries: Matrix) -> Matrix:
+    """Queries as the scores want them: of length 1 for cosine."""
+    if metric is not Metric.COSINE:
+        return queries
+    norms = np.linalg.norm(queries.astype(np.float64), axis=1, keepdims=True)
+    return np.asarray(np.divide(queries, norms, out=np.zeros_like(queries), where=norms > 0, casting="unsafe"))
+
+
+def _finish(metric: Metric, dots: Scores, length: Scores) -> Scores:
     """Dot products -> scores, in place; smaller is closer."""
-    if extra is None:
-        return np.negative(dots, out=dots)
     if metric is Metric.L2:
-        return np.subtract(extra, dots, out=dots)
-    return np.negative(np.divide(dots, extra, out=dots), out=dots)
+        return np.subtract(length, dots, out=dots)
+    if metric is Metric.COSINE:
+        np.divide(dots, length, out=dots)
+    return np.negative(dots, out=dots)
 
 
-def score_all(metric: Metric, vectors: Matrix, extra: Scores | None, query: Matrix) -> Scores:
-    """Scores of every row for one query, float32 (n,)."""
-    return _finish(metric, vectors @ query, extra)
+def _margin(metric: Metric, length: Scores, queries: Matrix) -> npt.NDArray[np.float64]:
+    """How far rounding can move a score, for each query (m,); twice the usual error of a dot product."""
+    unit = 4 * np.sqrt(queries.shape[1]) * float(np.finfo(np.float32).eps)
+    if metric is Metric.COSINE:
+        return np.full(len(queries), unit)
+    longest = float(length.max(initial=0))
+    norms = np.linalg.norm(queries.astype(np.float64), axis=1)
+    return np.asarray(unit * (longest + np.sqrt(2 * longest) * norms if metric is Metric.L2 else longest * norms))
 
 
-def score_some(metric: Metric, vectors: Matrix, slots: IntArray, query: Matrix) -> Scores:
-    """Scores of the rows at ``slots`` for one query, gathered piece by piece through one small buffer."""
+def nearest_of_one(
+    metric: Metric, vectors: Matrix, length: Scores, query: Matrix, k: int, live: BoolArray | None
+) -> IntArray | None:
+    """Candidates for the k nearest of one query among all (live) rows; None: ask in float64."""
+    query = _prepared(metric, query[None])
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        scores = _finish(metric, vectors @ query[0], length)
+        margin = _margin(metric, length, query)[0]
+    return _smallest(scores, k, margin, live)
+
+
+def nearest_among(metric: Metric, vectors: Matrix, slots: IntArray, query: Matrix, k: int) -> IntArray | None:
+    """Candidates among the rows at ``slots``, gathered piece by piece through one small buffer."""
+    query = _prepared(metric, query[None])
     scores = np.empty(len(slots), dtype=np.float32)
+    length = np.empty(len(slots), dtype=np.float32)
     buffer = np.empty((min(_GATHER_ROWS, len(slots)), vectors.shape[1]), dtype=np.float32)
-    for start in range(0, len(slots), _GATHER_ROWS):
-        piece = slots[start : start + _GATHER_ROWS]
-        rows = np.take(vectors, piece, axis=0, out=buffer[: len(piece)], mode="clip")
-        scores[start : start + len(piece)] = _finish(metric, rows @ query, lengths(metric, rows))
-    return scores
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        for start in range(0, len(slots), _GATHER_ROWS):
+            part = slice(start, start + _GATHER_ROWS)
+            rows = np.take(vectors, slots[part], axis=0, out=buffer[: len(slots[part])], mode="clip")
+            length[part] = lengths(metric, rows)
+            scores[part] = _finish(metric, rows @ query[0], length[part])
+        margin = _margin(metric, length, query)[0]
+    found = _smallest(scores, k, margin, None)
+    return None if found is None else slots[found]
 
 
-def smallest(scores: npt.NDArray[Any], k: int) -> IntArray:
-    """Indices of (at least) the k smallest scores in no order; infinite scores are left out."""
-    wanted = k + _SLACK
-    if wanted >= len(scores):
+def _smallest(scores: Scores, k: int, margin: float, live: BoolArray | None) -> IntArray | None:
+    if not (np.isfinite(scores).all() and np.isfinite(margin)):
+        return None
+    if live is not None:
+        scores[~live] = np.inf
+    if k >= len(scores):
         return np.flatnonzero(np.isfinite(scores))
-    picked = np.argpartition(scores, wanted)[:wanted]
-    return np.asarray(picked[np.isfinite(scores[picked])])
+    worst = np.partition(scores, k - 1)[k - 1]
+    if not np.isfinite(worst):
+        return np.flatnonzero(np.isfinite(scores))
+    return np.flatnonzero(scores <= worst + margin)
 
 
-def smallest_of_many(
-    metric: Metric, vectors: Matrix, extra: Scores | None, queries: Matrix, k: int, live: BoolArray | None
-) -> list[IntArray]:
-    """Candidates for the k nearest of each of many queries over all (live) rows, block by block.
+def nearest_in_float64(metric: Metric, vectors: Matrix, slots: IntArray, query: Matrix, k: int) -> IntArray:
+    """The k nearest among the rows at ``slots``, all distances in float64: slow, for unusual numbers."""
+    found = np.concatenate(
+        [
+            distances(metric, vectors[slots[at : at + _DISTANCE_ROWS]], query)
+            for at in range(0, len(slots), _DISTANCE_ROWS)
+        ]
+    )
+    if k >= len(found):
+        return slots
+    return np.asarray(slots[found <= np.partition(found, k - 1)[k - 1]])
 
-    A block's scores are compared with the worst candidate so far and only what beats it is kept,
-    which spares the partition of every full row of scores.
+
+def nearest_of_many(
+    metric: Metric, vectors: Matrix, length: Scores, queries: Matrix, k: int, live: BoolArray | None
+) -> list[IntArray | None]:
+    """Candidates for each of many queries over all (live) rows, block by block.
+
+    A block's scores are compared with the k-th best so far and only what can beat it is kept, which
+    spares the partition of every full row of scores.
     """
-    wanted = k + _SLACK
-    block = max(wanted, _BLOCK_SCORES // max(len(queries), 1))
-    best_scores = np.full((len(queries), wanted), np.inf, dtype=np.float32)
-    best_slots = np.full((len(queries), wanted), -1, dtype=np.int64)
-    for start in range(0, len(vectors), block):
-        stop = min(start + block, len(vectors))
-        scores = _finish(metric, queries @ vectors[start:stop].T, None if extra is None else extra[start:stop])
-        if live is not None:
-            scores[:, ~live[start:stop]] = np.inf
-        _keep_better(scores, start, best_scores, best_slots)
-    return [slots[slots >= 0] for slots in best_slots]
+    queries = _prepared(metric, queries)
+    best = [_Best(k) for _ in queries]
+    block = max(k, _BLOCK_SCORES // len(queries))
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        margins = _margin(metric, length, queries)
+        for start in range(0, len(vectors), block):
+            stop = min(start + block, len(vectors))
+            scores = _finish(metric, queries @ vectors[start:stop].T, length[start:stop])
+            odd = ~np.isfinite(scores).all(axis=1)
+            if live is not None:
+                scores[:, ~live[start:stop]] = np.inf
+            bounds = np.array([one.worst for one in best]) + margins
+            close = scores <= bounds[:, None]
+            for query in np.flatnonzero(close.any(axis=1) | odd):
+                best[query].take(scores[query], np.flatnonzero(close[query]), start, margins[query], bool(odd[query]))
+    return [one.slots() for one in best]
 
 
-def _keep_better(scores: Scores, start: int, best_scores: Scores, best_slots: IntArray) -> None:
-    wanted = best_scores.shape[1]
-    better = scores < best_scores.max(axis=1, keepdims=True)
-    counts = np.count_nonzero(better, axis=1)
-    for query in np.flatnonzero(counts):
-        found = np.flatnonzero(better[query])
-        joined_scores = np.concatenate([best_scores[query], scores[query, found]])
-        joined_slots = np.concatenate([best_slots[query], found + start])
-        keep = np.argpartition(joined_scores, wanted - 1)[:wanted]
-        best_scores[query], best_slots[query] = joined_scores[keep], joined_slots[keep]
+class _Best:
+    """The candidates of one query so far."""
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self._scores: npt.NDArray[Any] = np.empty(0, dtype=np.float32)
+        self._slots: IntArray = np.empty(0, dtype=np.int64)
+        self._odd = False
+        self.worst = np.inf
+
+    def take(self, scores: Scores, found: IntArray, start: int, margin: float, odd: bool) -> None:
+        """Take in what a block has to offer, and drop what it displaces."""
+        self._odd |= odd or not np.isfinite(margin)
+        found = found[np.isfinite(scores[found])]
+        self._scores = np.concatenate([self._scores, scores[found]])
+        self._slots = np.concatenate([self._slots, found + start])
+        if len(self._scores) > self._k:
+            self.worst = float(np.partition(self._scores, self._k - 1)[self._k - 1])
+            kept = np.asarray(self._scores <= self.worst + margin)
+            self._scores, self._slots = self._scores[kept], self._slots[kept]
+
+    def slots(self) -> IntArray | None:
+        """The candidates; None: ask in float64."""
+        return None if self._odd else self._slots

@@ -41,9 +41,11 @@ class Indexer:
 
     Args:
         graph_path: where the graph of a shelf is kept; None: it is not kept.
+        saves: whether graphs may be written there.
     """
 
-    def __init__(self, graph_path: Callable[[Shelf], Path | None]) -> None:
+    def __init__(self, graph_path: Callable[[Shelf], Path | None], *, saves: bool) -> None:
+        self._saves = saves
         self._graph_path = graph_path
         self._pending: list[Shelf] = []
         self._lock = threading.Lock()
@@ -80,7 +82,7 @@ class Indexer:
         """Write the graph file if it lacks anything."""
         path = self._graph_path(shelf)
         graph = shelf.graph
-        if path is None or graph is None or graph.upto == shelf.saved or shelf.dropped:
+        if not self._saves or path is None or graph is None or graph.upto == shelf.saved or shelf.dropped:
             return
         upto = graph.upto
         try:

@@ -60,7 +60,7 @@ class LocalStore:
         self._shelves = Shelves(path, read_only=read_only)
         # The indexer's thread must not keep an abandoned store alive and its file locked.
         shelves = weakref.ref(self._shelves)
-        self._indexer = Indexer(lambda shelf: _graph_path(shelves(), shelf))
+        self._indexer = Indexer(lambda shelf: _graph_path(shelves(), shelf), saves=not read_only)
 
     @property
     def location(self) -> str:
@@ -303,9 +303,8 @@ class LocalStore:
         self._indexer.stop()
         with self._lock:
             self.closed = True
-            if not self.read_only:
-                for shelf in self._shelves.loaded():
-                    self._indexer.save(shelf)
+            for shelf in self._shelves.loaded():
+                self._indexer.save(shelf)
             self._shelves.close()
 
     @contextmanager

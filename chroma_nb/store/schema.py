@@ -63,6 +63,24 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_firs
 VERSION = len(MIGRATIONS)
 
 
+def quote(identifier: str) -> str:
+    """A name as an SQL identifier.
+
+    >>> print(quote('my "docs" here'))
+    "my ""docs"" here"
+    """
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal, for the few places where no parameter can stand (views, ATTACH).
+
+    >>> print(literal("it's"))
+    'it''s'
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
 def items_table(number: int) -> str:
     """The items of a collection."""
     return f"{SCHEMA}.items_{number:d}"

@@ -91,6 +91,10 @@ def nearest(
         allowed: slots of the items that pass the filters; None if there is no filter.
         force_exact: never use the graph.
     """
+    existing = len(space.vectors) if allowed is None else len(allowed)
+    if existing == 0:
+        return [(np.empty(0, dtype=np.int64), np.empty(0))] * len(queries)
+    k = min(k, existing)
     found = None if force_exact else _by_graph(space, queries, k, allowed)
     if found is None:
         found = _by_product(space, queries, k, allowed)
@@ -106,29 +110,40 @@ def _ranked(space: Space, query: Matrix, slots: IntArray, k: int) -> tuple[IntAr
 
 def _by_product(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -> list[IntArray]:
     slots = len(space.vectors)
-    if slots == 0 or (allowed is not None and len(allowed) == 0):
-        return [np.empty(0, dtype=np.int64)] * len(queries)
     if allowed is not None and len(allowed) <= _SCAN_SHARE * slots:
         return _among(space, queries, k, allowed)
     live: BoolArray | None = space.live if space.dead else None
     if allowed is not None:
         live = np.zeros(slots, dtype=np.bool_)
         live[allowed] = True
+    length = space.lengths.of(space.vectors)
+    found: list[IntArray | None]
     if len(queries) > 1:
-        return exact.smallest_of_many(space.metric, space.vectors, space.lengths.of(space.vectors), queries, k, live)
-    scores = exact.score_all(space.metric, space.vectors, space.lengths.of(space.vectors), queries[0])
-    if live is not None:
-        scores[~live] = np.inf
-    return [exact.smallest(scores, k)]
+        found = exact.nearest_of_many(space.metric, space.vectors, length, queries, k, live)
+    else:
+        found = [exact.nearest_of_one(space.metric, space.vectors, length, queries[0], k, live)]
+    everything = np.arange(slots) if live is None else np.flatnonzero(live)
+    return _completed(space, queries, k, found, everything)
 
 
 def _among(space: Space, queries: Matrix, k: int, slots: IntArray) -> list[IntArray]:
+    found: list[IntArray | None]
     if len(queries) >= _MANY_QUERIES:
         rows = space.vectors[slots]
-        extra = exact.lengths(space.metric, rows)
-        return [slots[found] for found in exact.smallest_of_many(space.metric, rows, extra, queries, k, None)]
-    scores = (exact.score_some(space.metric, space.vectors, slots, query) for query in queries)
-    return [slots[exact.smallest(score, k)] for score in scores]
+        length = exact.lengths(space.metric, rows)
+        picked = exact.nearest_of_many(space.metric, rows, length, queries, k, None)
+        found = [None if one is None else slots[one] for one in picked]
+    else:
+        found = [exact.nearest_among(space.metric, space.vectors, slots, query, k) for query in queries]
+    return _completed(space, queries, k, found, slots)
+
+
+def _completed(space: Space, queries: Matrix, k: int, found: list[IntArray | None], slots: IntArray) -> list[IntArray]:
+    """Queries that float32 could not answer, answered in float64."""
+    return [
+        exact.nearest_in_float64(space.metric, space.vectors, slots, query, k) if one is None else one
+        for query, one in zip(queries, found, strict=True)
+    ]
 
 
 def _by_graph(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -> list[IntArray] | None:

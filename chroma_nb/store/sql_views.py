@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,21 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from chroma_nb.errors import SqlError
-from chroma_nb.store.schema import SCHEMA, items_table, sparse_table
+from chroma_nb.store.schema import SCHEMA, items_table, literal, quote, sparse_table
 from chroma_nb.store.shelf import Shelf
 from chroma_nb.store.where_sql import SPARSE_COLUMNS, Place
 from chroma_nb.types import Kind
 
+_ABOUT_TABLES = ("show", "describe", "duckdb_", "information_schema")
 _FIXED = ("id", "document", "embedding")
-
-
-def quote(identifier: str) -> str:
-    """A name as an SQL identifier.
-
-    >>> print(quote('my "docs" here'))
-    "my ""docs"" here"
-    """
-    return '"' + identifier.replace('"', '""') + '"'
 
 
 def run(
@@ -36,15 +30,7 @@ def run(
         SqlError: it is not exactly one SELECT, or DuckDB refuses it.
     """
     try:
-        statements = duckdb.extract_statements(statement)
-        if len(statements) != 1 or statements[0].type not in (
-            duckdb.StatementType.SELECT,
-            duckdb.StatementType.EXPLAIN,
-        ):
-            raise SqlError(
-                "sql() runs one statement that reads (SELECT, FROM, WITH, DESCRIBE, SUMMARIZE, EXPLAIN). "
-                "To write, use the methods of a collection."
-            )
+        _check_reading(statement)
         _make_views(cursor, statement, shelves)
         cursor.execute("BEGIN TRANSACTION READ ONLY")
         try:
@@ -57,12 +43,32 @@ def run(
         raise SqlError(f"{str(error).strip()}\nTables are the collections: {names}.") from error
 
 
+def _check_reading(statement: str) -> None:
+    if not isinstance(statement, str) or any("\ud800" <= char <= "\udfff" for char in statement):
+        raise SqlError(f"An SQL statement is a str of valid Unicode, got {statement!r}")
+    statements = duckdb.extract_statements(statement)
+    kind = statements[0].type if len(statements) == 1 else None
+    # EXPLAIN ANALYZE runs what it explains, COPY TO a file included.
+    harmless = kind is duckdb.StatementType.EXPLAIN and not re.search("analyze", statement, re.IGNORECASE)
+    if kind is not duckdb.StatementType.SELECT and not harmless:
+        raise SqlError(
+            "sql() runs one statement that reads (SELECT, FROM, WITH, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN). "
+            "To write, use the methods of a collection."
+        )
+
+
 def _make_views(cursor: duckdb.DuckDBPyConnection, statement: str, shelves: Sequence[Shelf]) -> None:
     text = statement.casefold()
     with_vectors = "embedding" in text
+    every = any(word in text for word in _ABOUT_TABLES)
+    names = Counter(shelf.state.entry.info.name.casefold() for shelf in shelves)
     for shelf in shelves:
         name = shelf.state.entry.info.name
-        if name.casefold() in text:
+        if every or name.casefold() in text:
+            if names[name.casefold()] > 1 and not every:
+                raise SqlError(
+                    f"SQL ignores case: it cannot tell {quote(name)} from the collection of that name in other case."
+                )
             cursor.execute(f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS {_view(cursor, shelf, with_vectors)}")
     taken = {shelf.state.entry.info.name.casefold() for shelf in shelves}
     if "collections" in text and "collections" not in taken:
@@ -148,8 +154,3 @@ def _old_table(cursor: duckdb.DuckDBPyConnection, shelves: Sequence[Shelf]) -> s
         "NULL::VARCHAR AS id, NULL::VARCHAR AS metadata WHERE false"
     )
     return " UNION ALL ".join([*parts, none])
-
-
-def literal(text: str) -> str:
-    """A text as an SQL literal, for the few places where no parameter can stand (views)."""
-    return "'" + text.replace("'", "''") + "'"

@@ -152,7 +152,8 @@ def _new_places(state: State, *batches: Records | None) -> dict[tuple[str, Kind]
 
 def _write_vectors(shelves: Shelves, shelf: Shelf, entry: Entry, new: Records | None, old: Records | None) -> _Slots:
     at = entry.next_slot
-    matrices = [batch.embeddings for batch in (new, old) if batch is not None and batch.embeddings is not None]
+    # Changed items first: their slots extend the mirror's table of slots before those of new items.
+    matrices = [batch.embeddings for batch in (old, new) if batch is not None and batch.embeddings is not None]
     if not matrices:
         return _Slots(np.arange(0), None, at)
     matrix = matrices[0] if len(matrices) == 1 else np.concatenate(matrices)
@@ -160,9 +161,8 @@ def _write_vectors(shelves: Shelves, shelf: Shelf, entry: Entry, new: Records | 
         shelf.vectors = shelves.make_vectors(entry, matrix.shape[1])
     shelf.vectors.write(at, matrix)
     slots = at + np.arange(len(matrix))
-    first_old = 0 if new is None else len(new)
-    replaced = old is not None and old.embeddings is not None
-    return _Slots(slots[:first_old], slots[first_old:] if replaced else None, at + len(matrix))
+    replaced = 0 if old is None or old.embeddings is None else len(old)
+    return _Slots(slots[replaced:], slots[:replaced] if replaced else None, at + len(matrix))
 
 
 def _insert(catalog: Catalog, state: State, batch: Records, rows: IntArray, slots: IntArray) -> Mirror:

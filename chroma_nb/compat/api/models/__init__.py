@@ -1,0 +1,5 @@
+"""The package ``chromadb.api.models``."""
+
+from chroma_nb.compat.api.models import Collection
+
+__all__ = ["Collection"]

@@ -1,0 +1,199 @@
+"""The demonstration: a store of real texts, and the quickstart notebook beside it.
+
+``DIR/db`` becomes a store with the collection ``wordnet`` (the sample that ships with the package),
+``DIR/01_quickstart.ipynb`` a copy of the notebook. What is there already is kept.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from chroma_nb.client import Client
+from chroma_nb.data import load_sample
+from chroma_nb.embedding.available import require
+from chroma_nb.errors import InvalidArgumentError, MissingDependencyError, StoreError
+
+NOTEBOOK = "01_quickstart.ipynb"
+EXECUTED = "01_quickstart.executed.ipynb"
+STORE = "db"
+COLLECTION = "wordnet"
+
+_FEATURE = "chroma-nb demo"
+_TO_RUN = ("ipykernel", "onnxruntime", "tokenizers")
+_TO_EXECUTE = ("nbclient", "nbformat", *_TO_RUN)
+_TO_BROWSE = ("jupyterlab", *_TO_RUN)
+_CELL_SECONDS = 600
+# How long JupyterLab gets to shut its kernels down before it is stopped harder.
+_PATIENCE_SECONDS = 8
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What `prepare` found or made.
+
+    Attributes:
+        store: the directory of the store.
+        notebook: the copy of the quickstart.
+        items: how many texts the collection holds.
+        new: whether the collection was made just now.
+        own_notebook: whether the notebook was there already, and differs from the one that ships.
+    """
+
+    store: Path
+    notebook: Path
+    items: int
+    new: bool
+    own_notebook: bool
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run of the notebook went.
+
+    Attributes:
+        result: the notebook with its outputs, up to the cell that failed if one did.
+        cells: how many code cells ran.
+        seconds: how long they took, with the start of the kernel.
+        failure: which cell failed and how; None if none did.
+    """
+
+    result: Path
+    cells: int
+    seconds: float
+    failure: str | None
+
+
+def need_packages(*, execute: bool) -> None:
+    """Check for everything that the demonstration needs beyond the library, before anything is made.
+
+    Raises:
+        MissingDependencyError: the first that is missing, with the pip line.
+    """
+    for package in _TO_EXECUTE if execute else _TO_BROWSE:
+        if importlib.util.find_spec(package) is None:
+            raise MissingDependencyError.for_feature(_FEATURE, package, "demo")
+
+
+def prepare(directory: Path) -> Demo:
+    """Make the store and the copy of the notebook, or find them.
+
+    Raises:
+        StoreError: the directory or the store in it cannot be used.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise StoreError(f"{directory} is a file. The demonstration needs a directory: choose another --path.")
+    source = shipped_notebook()
+    store, notebook = directory / STORE, directory / NOTEBOOK
+    with Client(store) as client:
+        collection = client.get_or_create_collection(
+            COLLECTION, metadata={"hnsw:space": "cosine"}, embedding_function="all-MiniLM-L6-v2"
+        )
+        new = collection.count() == 0
+        if new:
+            collection.add(load_sample())
+        items = collection.count()
+    there = notebook.exists()
+    if not there:
+        shutil.copyfile(source, notebook)
+    return Demo(store, notebook, items, new, there and notebook.read_bytes() != source.read_bytes())
+
+
+def shipped_notebook() -> Path:
+    """The quickstart: in the package if it was installed from a wheel, else in the clone it was installed from.
+
+    Raises:
+        StoreError: it is in neither place.
+    """
+    package = Path(str(resources.files("chroma_nb")))
+    for path in (package / "data" / "notebooks" / NOTEBOOK, package.parent / "notebooks" / NOTEBOOK):
+        if path.is_file():
+            return path
+    raise StoreError(f"This installation lacks {NOTEBOOK}. Run: pip install --force-reinstall --no-deps chroma-nb")
+
+
+def execute(notebook: Path) -> Execution:
+    """Run a notebook without a browser, in its own directory; the result is written beside it.
+
+    Raises:
+        InvalidArgumentError: the file is not a notebook.
+    """
+    nbformat: Any = require("nbformat", _FEATURE, extra="demo")
+    require("nbclient", _FEATURE, extra="demo")
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellControlSignal, DeadKernelError
+
+    try:
+        content = nbformat.read(notebook, as_version=4)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"{notebook} is not a notebook ({error}). Delete it to get the original back."
+        ) from error
+    for cell in content.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    client = NotebookClient(
+        content,
+        timeout=_CELL_SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(notebook.parent)}},
+        store_widget_state=False,
+    )
+    started, failure = time.perf_counter(), None
+    try:
+        client.execute()
+    except (CellControlSignal, DeadKernelError) as error:
+        failure = _failure(content, error)
+    result = notebook.with_name(EXECUTED)
+    nbformat.write(content, result)
+    ran = sum(cell.cell_type == "code" and cell.execution_count is not None for cell in content.cells)
+    return Execution(result, ran, time.perf_counter() - started, failure)
+
+
+def _failure(content: Any, error: Exception) -> str:
+    """Which cell failed, by its number among the code cells and its first line, and with what."""
+    cells = [cell for cell in content.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(cells, 1):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                first = cell.source.strip().partition("\n")[0]
+                return f"code cell {number} ({first}) failed: {output.ename}: {output.evalue}"
+    # A timeout or a dead kernel leaves no output behind: the cell is the last one that was started.
+    ran = sum(cell.execution_count is not None for cell in cells)
+    return f"code cell {ran + 1} did not finish: {error}"
+
+
+def browse(notebook: Path, *, port: int | None, browser: bool) -> int:
+    """Start JupyterLab on a notebook and wait for its end; its exit code."""
+    command = [sys.executable, "-m", "jupyterlab", str(notebook.resolve()), "--log-level=ERROR", "-y"]
+    if port is not None:
+        command.append(f"--ServerApp.port={port}")
+    if not browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # as in most containers; Lab refuses to start without
+    process = subprocess.Popen(command, cwd=notebook.parent)  # noqa: S603 - our own interpreter and arguments
+    try:
+        return process.wait()
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End JupyterLab; after Ctrl-C in a terminal it is doing so by itself."""
+    for harder in (process.terminate, process.kill):
+        try:
+            process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            harder()
+        else:
+            return
+    process.wait()
