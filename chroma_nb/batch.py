@@ -111,7 +111,9 @@ def _listed(values: object, what: str) -> list[Any]:
     """Any sequence, array or column as a list."""
     if isinstance(values, list):
         return values
-    if isinstance(values, np.ndarray) or hasattr(values, "tolist"):
+    if isinstance(values, np.ndarray) and values.ndim == 0:
+        raise InvalidArgumentError(f"Expected {what} to be a list, got {values!r}")
+    if hasattr(values, "tolist"):
         return list(values.tolist())
     if hasattr(values, "to_pylist"):
         return list(values.to_pylist())
@@ -153,6 +155,8 @@ def matrix_of(embeddings: Any, what: str = "embeddings") -> Matrix:
 
 
 def _as_array(embeddings: Any, what: str) -> npt.NDArray[Any]:
+    if hasattr(embeddings, "to_pylist"):
+        embeddings = embeddings.to_pylist()
     if hasattr(embeddings, "to_numpy"):
         return np.asarray(embeddings.to_numpy())
     if isinstance(embeddings, str | bytes | Mapping) or not isinstance(embeddings, Iterable):
@@ -175,7 +179,7 @@ def _stacked(rows: Iterable[Any], what: str) -> npt.NDArray[Any]:
     for position, row in enumerate(rows):
         if isinstance(row, str | bytes | Mapping) or not isinstance(row, Iterable):
             raise InvalidArgumentError(f"Expected {what} to be lists of numbers, got {row!r} at position {position}")
-        vector = np.asarray(list(row))
+        vector = _vector(list(row))
         if vector.dtype.kind not in "fiu" or vector.ndim != 1:
             raise InvalidArgumentError(
                 f"Expected each value in the {what} to be a int or float, got {row!r} at position {position}"
@@ -183,6 +187,12 @@ def _stacked(rows: Iterable[Any], what: str) -> npt.NDArray[Any]:
         vectors.append(vector)
     _check_same_length([len(vector) for vector in vectors], what)
     return np.stack(vectors)
+
+
+def _vector(numbers: list[Any]) -> npt.NDArray[Any]:
+    # Integers beyond 64 bits are numbers too, which numpy takes as objects.
+    large = any(type(number) is int for number in numbers) and all(type(n) in (int, float) for n in numbers)
+    return np.asarray(numbers, dtype=np.float64) if large else np.asarray(numbers)
 
 
 def _check_same_length(lengths: Sequence[int], what: str) -> None:

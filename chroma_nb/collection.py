@@ -48,7 +48,7 @@ class Collection:
     def __init__(self, store: Store, info: CollectionInfo, embedding_function: Any = NOT_GIVEN) -> None:
         self._store = store
         self._info = info
-        self._embedder = Embedder(store, embedding_function)
+        self._embedder = Embedder(embedding_function)
 
     @property
     def name(self) -> str:
@@ -94,9 +94,12 @@ class Collection:
         self._need_content(given)
         known = self._store.known(self.id, given.ids.to_pylist())
         fresh = given.take(np.flatnonzero(~known)) if known.any() else given
-        added = self._store.add(self.id, self._embedded(fresh)) if len(fresh) else 0
+        added = 0
+        if len(fresh):
+            embedded, function = self._embedded(fresh)
+            added = self._store.add(self.id, embedded, function=function)
         if added < len(given):
-            _warn_of_known(given.ids.filter(pa.array(known)).to_pylist(), len(given) - added)
+            self._skipped(_known_text(given.ids.filter(pa.array(known)).to_pylist(), len(given) - added))
 
     def update(
         self,
@@ -125,10 +128,10 @@ class Collection:
         if ids is None and embeddings is None and metadatas is None and documents is None:
             return
         given = self._records(ids, embeddings, metadatas, documents, columns)
-        if given.documents is not None and given.embeddings is None and given.documents.null_count:
-            self._update_some_documents(given, merge=merge)
-            return
-        self._store.update(self.id, self._embedded(given), merge=merge)
+        function = None
+        if self._store.known(self.id, given.ids.to_pylist()).all():  # or else `update` says what is missing
+            given, function = self._with_some_vectors(given)
+        self._store.update(self.id, given, merge=merge, function=function)
 
     def upsert(
         self,
@@ -144,7 +147,8 @@ class Collection:
         """Update the items that exist and add the others; arguments as in `add` and `update`."""
         given = self._records(ids, embeddings, metadatas, documents, columns)
         self._need_content(given)
-        self._store.upsert(self.id, self._embedded(given), merge=merge)
+        embedded, function = self._embedded(given)
+        self._store.upsert(self.id, embedded, merge=merge, function=function)
 
     def delete(self, ids: Any = None, where: Any = None, where_document: Any = None) -> None:
         """Delete the items that fulfil all conditions; without any condition, **every** item.
@@ -163,9 +167,9 @@ class Collection:
         if name is not None:
             rules.check_name(name)
         checked = rules.check_collection_metadata(metadata)
-        if checked is not None and "hnsw:space" in checked:
+        if checked is not None:
             space = rules.index_settings(checked).space
-            if space is not self._info.settings.space:
+            if "hnsw:space" in checked and space is not self._info.settings.space:
                 raise InvalidArgumentError(
                     f"The space of a collection cannot change from {self._info.settings.space.value!r} to "
                     f"{space.value!r}. Make a new collection and add the items there."
@@ -281,6 +285,9 @@ class Collection:
         attrs = {"collection": self.name, "call": "query", "space": self._info.settings.space.value}
         return frames.hits_frame(hits, attrs, distances="distances" in included)
 
+    def _skipped(self, message: str) -> None:
+        warnings.warn(message, DuplicateIDWarning, stacklevel=3)  # at the caller of add
+
     # inside -----------------------------------------------------------------------------------
 
     def _hits(
@@ -335,33 +342,30 @@ class Collection:
                 'hold them: document="..." or embedding="...".'
             )
 
-    def _embedded(self, records: Records) -> Records:
-        """With vectors: those given, or the documents' ones."""
+    def _embedded(self, records: Records) -> tuple[Records, str | None]:
+        """With vectors: those given, or the documents' ones and the function that made them."""
         if records.embeddings is not None or records.documents is None:
-            return records
+            return records, None
         if records.documents.null_count:
             position = records.documents.is_null().to_pylist().index(True)
             raise InvalidArgumentError(
                 f"The document at position {position} is missing and there are no embeddings: every item needs one."
             )
         self._refresh()
-        vectors, self._info = self._embedder.embed(self._info, records.documents.to_pylist())
-        return replace(records, embeddings=vectors)
+        vectors, function = self._embedder.embed(self._info, records.documents.to_pylist())
+        return replace(records, embeddings=vectors), function
 
-    def _update_some_documents(self, given: Records, *, merge: bool) -> None:
-        """Update where only some items get new documents: the others keep text and vector."""
-        documents = given.documents
-        assert documents is not None  # noqa: S101 - checked by the caller
-        there = documents.is_valid().to_numpy(zero_copy_only=False)
-        known = self._store.get(self.id, Selection(ids=given.ids.to_pylist()), frozenset({"embeddings"}))
-        if len(known) < len(given) or not there.any() or known.embeddings is None:
-            # Raises for missing ids; without any document there is nothing to embed.
-            self._store.update(self.id, replace(given, documents=None if not there.any() else documents), merge=merge)
-            return
-        changed = self._embedded(given.take(np.flatnonzero(there))).embeddings
-        vectors = known.embeddings.copy()
-        vectors[there] = changed
-        self._store.update(self.id, replace(given, embeddings=vectors), merge=merge)
+    def _with_some_vectors(self, given: Records) -> tuple[Records, str | None]:
+        """For an update: items without a new document keep text and vector, the others are embedded."""
+        if given.embeddings is not None or given.documents is None or not given.documents.null_count:
+            return self._embedded(given)
+        there = np.flatnonzero(given.documents.is_valid().to_numpy(zero_copy_only=False))
+        if len(there) == 0:
+            return replace(given, documents=None), None
+        changed, function = self._embedded(given.take(there))
+        vectors = self.embeddings(given.ids.to_pylist())
+        vectors[there] = changed.embeddings
+        return replace(given, embeddings=vectors), function
 
     def _refresh(self) -> None:
         """Another handle may have renamed the collection or recorded its embedding function."""
@@ -392,13 +396,9 @@ class Collection:
         return hash(self.id)
 
 
-def _warn_of_known(ids: list[str], skipped: int) -> None:
+def _known_text(ids: list[str], skipped: int) -> str:
     shown = ", ".join(map(repr, ids[:5])) + (", ..." if len(ids) > 5 else "")
-    warnings.warn(
-        f"{skipped} of the ids exist already and were skipped: {shown}. Use upsert to replace them.",
-        DuplicateIDWarning,
-        stacklevel=3,
-    )
+    return f"{skipped} of the ids exist already and were skipped: {shown}. Use upsert to replace them."
 
 
 def _is_texts(value: object) -> bool:

@@ -146,6 +146,7 @@ def execute(notebook: Path) -> Execution:
         kernel_name="python3",
         resources={"metadata": {"path": str(notebook.parent)}},
         store_widget_state=False,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors; not that a local kernel is unencrypted
     )
     started, failure = time.perf_counter(), None
     try:

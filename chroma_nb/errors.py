@@ -282,6 +282,7 @@ def error_types() -> dict[str, type[ChromaNbError]]:
     queue: list[type[ChromaNbError]] = [ChromaNbError]
     while queue:
         cls = queue.pop(0)
-        found.setdefault(cls.wire_name, cls)
+        if cls.__module__ == __name__:  # not what others, `chroma_nb.compat` too, derive from them
+            found.setdefault(cls.wire_name, cls)
         queue.extend(cls.__subclasses__())
     return found

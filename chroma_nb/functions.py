@@ -7,7 +7,6 @@ from typing import Any, Final
 from chroma_nb import embedding
 from chroma_nb.embedding import EmbeddingSpec
 from chroma_nb.errors import EmbeddingFunctionError
-from chroma_nb.store.protocol import Store
 from chroma_nb.types import CollectionInfo, Matrix
 
 
@@ -31,16 +30,14 @@ class Embedder:
     """Embeds texts for one collection.
 
     Args:
-        store: where the collection is.
         given: a function, its registered name, None (texts are refused) or `NOT_GIVEN`.
     """
 
-    def __init__(self, store: Store, given: Any) -> None:
-        self._store = store
+    def __init__(self, given: Any) -> None:
         self._given = given if isinstance(given, NotGiven) else embedding.resolve(given)
 
-    def embed(self, info: CollectionInfo, texts: list[str], *, query: bool = False) -> tuple[Matrix, CollectionInfo]:
-        """Vectors (n, dim) of texts for that collection; the function is recorded when first used to add.
+    def embed(self, info: CollectionInfo, texts: list[str], *, query: bool = False) -> tuple[Matrix, str]:
+        """Vectors (n, dim) of texts for that collection, and the function in JSON, to be recorded with them.
 
         Raises:
             EmbeddingFunctionError: there is no function, it failed, or it is not the recorded one.
@@ -55,9 +52,7 @@ class Embedder:
                 f"{info.name!r}, embedding_function=...), or make a new collection."
             )
         vectors = embedding.embed(function, texts, dimension=info.dimension, progress=not query, query=query)
-        if recorded is None and not query:
-            info = self._store.modify_collection(info.id, embedding_function=spec.to_json())
-        return vectors, info
+        return vectors, spec.to_json()
 
     def _function(self, info: CollectionInfo) -> Any:
         if self._given is None:

@@ -24,6 +24,7 @@ operator, the negated ones included, matches an item that lacks the key (or the 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -141,6 +142,7 @@ def _only_item(where: object, what: str) -> tuple[str, Any]:
     ((key, operand),) = where.items()
     if not isinstance(key, str):
         raise InvalidArgumentError(f"Expected {what} key to be a str, got {key!r}")
+    _encodable(key, what)
     return key, operand
 
 
@@ -150,7 +152,7 @@ def _rewrite(where: Mapping[Any, Any]) -> str:
 
 
 def _parse_field(key: str, operand: Any) -> Where:
-    if key.startswith("$"):
+    if re.fullmatch(r"\$\w*", key):  # looks like an operator; a key such as "$.x" does not
         hint = suggest(key, ("$and", "$or", *OPERATORS))
         raise InvalidArgumentError(
             f"Expected where operator to be one of $and, $or, got {key}. Other operators stand inside a key, like "

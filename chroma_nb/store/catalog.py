@@ -131,8 +131,8 @@ class Catalog:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit on leaving; on any exception, interrupts included, roll back and pass it on."""
-        self._connection.execute("BEGIN TRANSACTION")
         try:
+            self._connection.execute("BEGIN TRANSACTION")
             yield
             self._connection.execute("COMMIT")
         except BaseException:
@@ -180,12 +180,11 @@ class Catalog:
         )
 
     def drop(self, entry: Entry) -> None:
-        """Remove a collection and its tables."""
-        with self.transaction():
-            self._connection.execute(f"DROP TABLE {items_table(entry.number)}")
-            self._connection.execute(f"DROP TABLE {sparse_table(entry.number)}")
-            self._connection.execute(f"DELETE FROM {SCHEMA}.metadata_keys WHERE collection = ?", [entry.number])
-            self._connection.execute(f"DELETE FROM {SCHEMA}.collections WHERE number = ?", [entry.number])
+        """Remove a collection and its tables (inside a transaction of the caller)."""
+        self._connection.execute(f"DROP TABLE {items_table(entry.number)}")
+        self._connection.execute(f"DROP TABLE {sparse_table(entry.number)}")
+        self._connection.execute(f"DELETE FROM {SCHEMA}.metadata_keys WHERE collection = ?", [entry.number])
+        self._connection.execute(f"DELETE FROM {SCHEMA}.collections WHERE number = ?", [entry.number])
 
     # metadata keys ----------------------------------------------------------------------------
 

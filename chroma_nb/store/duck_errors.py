@@ -21,6 +21,14 @@ from chroma_nb.errors import (
     StoreWriteError,
 )
 
+_FAILED_WRITE = (
+    "No space left",
+    "File too large",
+    "uota exceeded",
+    "nput/output error",
+    "Could not write",
+    "Failed to commit",
+)
 _DAMAGE = ("checksum", "orrupt", "Could not read enough bytes", "attempted to read", "INTERNAL Error")
 
 
@@ -58,7 +66,8 @@ def _translate(error: duckdb.Error, path: Path | None) -> ChromaNbError:
         return ReadOnlyStoreError(_no_permission(where, path))
     if any(sign in text for sign in _DAMAGE) or isinstance(error, duckdb.SerializationException):
         return CorruptStoreError(f"{where} is damaged: {text}. Restore the directory from a backup.")
-    if isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.OutOfMemoryException):
+    failed = isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.OutOfMemoryException)
+    if failed or any(sign in text for sign in _FAILED_WRITE):
         return StoreWriteError(_no_space(where, text))
     return StoreError(f"The database at {where} failed: {text}")
 

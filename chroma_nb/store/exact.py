@@ -216,7 +216,7 @@ class _Best:
         self._slots = np.concatenate([self._slots, found + start])
         if len(self._scores) > self._k:
             self.worst = float(np.partition(self._scores, self._k - 1)[self._k - 1])
-            kept = np.asarray(self._scores <= self.worst + margin)
+            kept = np.flatnonzero(self._scores <= self.worst + margin)
             self._scores, self._slots = self._scores[kept], self._slots[kept]
 
     def slots(self) -> IntArray | None:

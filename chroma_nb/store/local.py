@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 import weakref
@@ -20,6 +21,7 @@ from chroma_nb.errors import (
     IDNotFoundError,
     NotSupportedError,
     ReadOnlyStoreError,
+    StoreError,
     suggest,
 )
 from chroma_nb.store import schema, sql_views, where_sql, writing
@@ -40,6 +42,8 @@ from chroma_nb.types import (
     Records,
     Selection,
 )
+
+_log = logging.getLogger(__name__)
 
 
 class LocalStore:
@@ -125,8 +129,7 @@ class LocalStore:
     def reset(self) -> None:
         """Delete every collection."""
         with self._open(writing=True):
-            for collection in list(self._shelves.entries):
-                self._shelves.drop(collection)
+            self._shelves.drop(*self._shelves.entries)
 
     def stats(self, collection: uuid.UUID) -> CollectionStats:
         """Count, metadata keys and state of the index."""
@@ -144,17 +147,17 @@ class LocalStore:
             positions = self._shelves.shelf(collection).positions
             return np.fromiter((id_ in positions for id_ in ids), dtype=np.bool_, count=len(ids))
 
-    def add(self, collection: uuid.UUID, batch: Records) -> int:
+    def add(self, collection: uuid.UUID, batch: Records, *, function: str | None = None) -> int:
         """Add the items whose ids are new and skip the others."""
         with self._open(writing=True):
             known = self.known(collection, batch.ids.to_pylist())
             if known.any():
                 batch = batch.take(np.flatnonzero(~known))
             if len(batch):
-                self._write(collection, new=batch)
+                self._write(collection, function, new=batch)
             return len(batch)
 
-    def update(self, collection: uuid.UUID, batch: Records, *, merge: bool) -> None:
+    def update(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
         """Change what is given of existing items."""
         with self._open(writing=True):
             ids = batch.ids.to_pylist()
@@ -166,21 +169,27 @@ class LocalStore:
                     f"{', ...' if len(missing) > 5 else ''}. Nothing was changed. Use upsert to add what is missing."
                 )
             if len(batch):
-                self._write(collection, old=batch, merge=merge)
+                self._write(collection, function, old=batch, merge=merge)
 
-    def upsert(self, collection: uuid.UUID, batch: Records, *, merge: bool) -> None:
+    def upsert(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
         """Update the items that exist, add the others."""
         with self._open(writing=True):
             known = self.known(collection, batch.ids.to_pylist())
             new, old = (batch.take(np.flatnonzero(mask)) if mask.any() else None for mask in (~known, known))
             if len(batch):
-                self._write(collection, new=new, old=old, merge=merge)
+                self._write(collection, function, new=new, old=old, merge=merge)
 
     def _write(
-        self, collection: uuid.UUID, *, new: Records | None = None, old: Records | None = None, merge: bool = False
+        self,
+        collection: uuid.UUID,
+        function: str | None,
+        *,
+        new: Records | None = None,
+        old: Records | None = None,
+        merge: bool = False,
     ) -> None:
         shelf = self._shelves.shelf(collection)
-        writing.write(self._shelves, shelf, new=new, old=old, merge=merge)
+        writing.write(self._shelves, shelf, new=new, old=old, merge=merge, function=function)
         self._tidy(shelf)
 
     def delete(self, collection: uuid.UUID, selection: Selection) -> int:
@@ -195,7 +204,13 @@ class LocalStore:
 
     def _tidy(self, shelf: Shelf) -> None:
         """After a write: drop dead vectors when they are many, and let the graph catch up."""
-        self._indexer.wake(writing.compact(self._shelves, shelf))
+        try:
+            shelf = writing.compact(self._shelves, shelf)
+        except (StoreError, OSError) as error:
+            # The write itself is committed; dead vectors only cost space.
+            _log.warning("could not compact the vectors of %s: %s", shelf.state.entry.info.name, error)
+        else:
+            self._indexer.wake(shelf)
 
     # items: reading ---------------------------------------------------------------------------
 

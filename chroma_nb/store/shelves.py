@@ -29,14 +29,13 @@ class Shelves:
     Attributes:
         catalog: the database.
         directory: of the files; None in memory.
-        entries: the rows of the table of collections, by collection id.
     """
 
     def __init__(self, path: Path | None, *, read_only: bool) -> None:
         self._read_only = read_only
         self.directory = None if path is None else Directory(path, read_only=read_only)
         self.catalog = self._open_catalog()
-        self.entries = {entry.info.id: entry for entry in self.catalog.entries()}
+        self._entries: dict[uuid.UUID, Entry] | None = None
         self._shelves: dict[uuid.UUID, Shelf] = {}
         self._stale: set[uuid.UUID] = set()
         if self.directory is not None and not read_only:
@@ -46,6 +45,13 @@ class Shelves:
         return Catalog(None if self.directory is None else self.directory.database, read_only=self._read_only)
 
     # collections ------------------------------------------------------------------------------
+
+    @property
+    def entries(self) -> dict[uuid.UUID, Entry]:
+        """The rows of the table of collections, by collection id; read again after a failed write."""
+        if self._entries is None:
+            self._entries = {entry.info.id: entry for entry in self.catalog.entries()}
+        return self._entries
 
     def entry(self, collection: uuid.UUID) -> Entry:
         """The collection of that id; CollectionNotFoundError."""
@@ -79,19 +85,23 @@ class Shelves:
             if shelf is not None:
                 shelf.state = State(entry, shelf.state.places, shelf.state.mirror)
 
-    def drop(self, collection: uuid.UUID) -> None:
-        """Delete a collection and its files."""
-        entry = self.entry(collection)
-        with self.committing(collection):
-            self.catalog.drop(entry)
-            del self.entries[collection]
-        self._stale.discard(collection)
-        shelf = self._shelves.pop(collection, None)
-        if shelf is not None:
-            shelf.dropped = True
-            if shelf.vectors is not None:
-                shelf.vectors.close()
-        self.remove_files(entry)
+    def drop(self, *collections: uuid.UUID) -> None:
+        """Delete collections, all or none, and then their files."""
+        entries = [self.entry(collection) for collection in collections]
+        with self.committing(None):
+            with self.catalog.transaction():
+                for entry in entries:
+                    self.catalog.drop(entry)
+            for entry in entries:
+                del self.entries[entry.info.id]
+        for entry in entries:
+            self._stale.discard(entry.info.id)
+            shelf = self._shelves.pop(entry.info.id, None)
+            if shelf is not None:
+                shelf.dropped = True
+                if shelf.vectors is not None:
+                    shelf.vectors.close()
+            self.remove_files(entry)
 
     # shelves ----------------------------------------------------------------------------------
 
@@ -102,7 +112,6 @@ class Shelves:
     def shelf(self, collection: uuid.UUID) -> Shelf:
         """The collection in memory, read from the database when first needed or after a failed write."""
         if collection in self._stale:
-            self.entries = {entry.info.id: entry for entry in self.catalog.entries()}
             old = self._shelves.pop(collection, None)
             if old is not None:
                 old.dropped = True
@@ -160,6 +169,7 @@ class Shelves:
             with translated(None if self.directory is None else self.directory.path):
                 yield
         except BaseException as error:
+            self._entries = None
             if collection is not None:
                 self._stale.add(collection)
             if isinstance(error, StoreWriteError):

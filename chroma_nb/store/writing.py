@@ -43,9 +43,15 @@ class _Slots:
 
 
 def write(
-    shelves: Shelves, shelf: Shelf, *, new: Records | None = None, old: Records | None = None, merge: bool = False
+    shelves: Shelves,
+    shelf: Shelf,
+    *,
+    new: Records | None = None,
+    old: Records | None = None,
+    merge: bool = False,
+    function: str | None = None,
 ) -> None:
-    """One transaction: ``new`` items inserted, ``old`` ones (which exist) changed.
+    """One transaction: ``new`` items inserted, ``old`` ones (which exist) changed, the function recorded.
 
     Raises:
         InvalidDimensionError: the vectors do not have the collection's dimension.
@@ -58,7 +64,8 @@ def write(
     with shelves.committing(entry.info.id):
         slots = _write_vectors(shelves, shelf, entry, new, old)
         rows = entry.next_row + np.arange(0 if new is None else len(new))
-        info = replace(entry.info, version=entry.info.version + 1)
+        recorded = entry.info.embedding_function or function
+        info = replace(entry.info, version=entry.info.version + 1, embedding_function=recorded)
         after = replace(entry, next_row=entry.next_row + len(rows), next_slot=slots.next, info=info)
         catalog = shelves.catalog
         with catalog.transaction():
