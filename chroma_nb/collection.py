@@ -20,6 +20,7 @@ from chroma_nb.errors import (
     suggest,
 )
 from chroma_nb.functions import NOT_GIVEN, Embedder
+from chroma_nb.progress import bar
 from chroma_nb.store.protocol import Store
 from chroma_nb.types import CollectionInfo, Hits, Matrix, MetadataValue, Records, Selection
 from chroma_nb.where import both, parse_where, parse_where_document
@@ -180,9 +181,10 @@ class Collection:
         """Wait until the search index covers every item.
 
         Never needed for correct answers: until the index has caught up, searches are exact. Small
-        collections have none.
+        collections have none. Can be interrupted without harm; the work goes on in the background.
         """
-        self._store.build_index(self.id)
+        with bar(f"indexing {self.name}", "vectors") as move:
+            self._store.build_index(self.id, move)
 
     # reading ----------------------------------------------------------------------------------
 

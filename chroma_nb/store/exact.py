@@ -188,11 +188,11 @@ def nearest_of_many(
         for start in range(0, len(vectors), block):
             stop = min(start + block, len(vectors))
             scores = _finish(metric, queries @ vectors[start:stop].T, length[start:stop])
-            odd = ~np.isfinite(scores).all(axis=1)
+            odd: BoolArray = np.logical_not(np.isfinite(scores).all(axis=1))
             if live is not None:
                 scores[:, ~live[start:stop]] = np.inf
             bounds = np.array([one.worst for one in best]) + margins
-            close = scores <= bounds[:, None]
+            close: BoolArray = np.less_equal(scores, bounds[:, None])
             for query in np.flatnonzero(close.any(axis=1) | odd):
                 best[query].take(scores[query], np.flatnonzero(close[query]), start, margins[query], bool(odd[query]))
     return [one.slots() for one in best]

@@ -126,9 +126,10 @@ class Indexer:
                 break
             first = graph.upto
             useful = (slots - first) * vectors.dimension <= 8_000_000
-            upto = min(slots, first + (_SMALL_BATCH if useful else _LARGE_BATCH))
+            upto = min(slots, first + (_SMALL_BATCH if useful and progress is None else _LARGE_BATCH))
             live = np.flatnonzero(state.mirror.position_of_slot[first:upto] >= 0) + first
-            graph.extend(vectors.view(slots)[live], live, upto, _threads(state.entry.info.settings.num_threads))
+            threads = _threads(state.entry.info.settings.num_threads, waited_for=progress is not None)
+            graph.extend(vectors.view(slots)[live], live, upto, threads)
             if state.entry.generation != shelf.state.entry.generation:
                 break
             shelf.graph = graph
@@ -182,6 +183,7 @@ def _lags(shelf: Shelf) -> bool:
     return shelf.graph is None or slots - shelf.graph.upto > _slack(shelf)
 
 
-def _threads(asked: int | None) -> int:
-    # One core stays free for the notebook.
-    return asked or max(1, (os.cpu_count() or 1) - 1)
+def _threads(asked: int | None, *, waited_for: bool) -> int:
+    # In the background one core stays free for the notebook.
+    cores = os.cpu_count() or 1
+    return asked or (cores if waited_for else max(1, cores - 1))

@@ -1,0 +1,29 @@
+"""A bar for long work, in notebooks and terminals alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chroma_nb.store.protocol import Progress
+
+
+@contextmanager
+def bar(what: str, unit: str) -> Iterator[Progress]:
+    """A callable (done, total) that moves a bar; nothing is shown before it is first called."""
+    from tqdm.auto import tqdm
+
+    shown: list[Any] = []
+
+    def move(done: int, total: int) -> None:
+        if not shown:
+            shown.append(tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False))
+        shown[0].total = total
+        shown[0].update(done - shown[0].n)
+
+    try:
+        yield move
+    finally:
+        for one in shown:
+            one.close()
