@@ -39,6 +39,11 @@ def translated(path: Path | None) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         raise _translate(error, path) from error
+    except RuntimeError as error:
+        # So DuckDB 2 reports Ctrl-C (an interrupted kernel) while it works.
+        if type(error) is RuntimeError and "nterrupted" in str(error):
+            raise KeyboardInterrupt from error
+        raise
     except OSError as error:
         if isinstance(error, ChromaNbError):
             raise

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from chroma_nb.store.hnsw import Graph
 from chroma_nb.store.protocol import Progress
 from chroma_nb.store.search import wants_graph
 from chroma_nb.store.shelf import Shelf
+from chroma_nb.store.shelves import Shelves
 
 _log = logging.getLogger(__name__)
 
@@ -40,13 +41,14 @@ class Indexer:
     """The background builder of one store.
 
     Args:
-        graph_path: where the graph of a shelf is kept; None: it is not kept.
-        saves: whether graphs may be written there.
+        shelves: of the store. Referred to weakly: the thread must not keep an abandoned store alive
+            and its file locked.
+        saves: whether graph files may be written.
     """
 
-    def __init__(self, graph_path: Callable[[Shelf], Path | None], *, saves: bool) -> None:
+    def __init__(self, shelves: Shelves, *, saves: bool) -> None:
+        self._shelves = weakref.ref(shelves)
         self._saves = saves
-        self._graph_path = graph_path
         self._pending: list[Shelf] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -142,7 +144,14 @@ class Indexer:
             self.save(shelf)
 
     def _ended(self, shelf: Shelf) -> bool:
-        return self._stopping or shelf.dropped or not threading.main_thread().is_alive()
+        gone = self._stopping or shelf.dropped or self._shelves() is None
+        return gone or not threading.main_thread().is_alive()
+
+    def _graph_path(self, shelf: Shelf) -> Path | None:
+        shelves = self._shelves()
+        if shelves is None or shelves.directory is None:
+            return None
+        return shelves.directory.graph(shelf.state.entry)
 
     def _load(self, shelf: Shelf) -> None:
         path = self._graph_path(shelf)

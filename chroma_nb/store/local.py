@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -62,9 +61,7 @@ class LocalStore:
         self.closed = False
         self._lock = threading.RLock()
         self._shelves = Shelves(path, read_only=read_only)
-        # The indexer's thread must not keep an abandoned store alive and its file locked.
-        shelves = weakref.ref(self._shelves)
-        self._indexer = Indexer(lambda shelf: _graph_path(shelves(), shelf), saves=not read_only)
+        self._indexer = Indexer(self._shelves, saves=not read_only)
 
     @property
     def location(self) -> str:
@@ -330,9 +327,3 @@ class LocalStore:
             if writing and self.read_only:
                 raise ReadOnlyStoreError(f"{self.location} was opened with read_only=True: it cannot be changed.")
             yield
-
-
-def _graph_path(shelves: Shelves | None, shelf: Shelf) -> Path | None:
-    if shelves is None or shelves.directory is None:
-        return None
-    return shelves.directory.graph(shelf.state.entry)

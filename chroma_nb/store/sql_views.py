@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import duckdb
@@ -32,15 +33,26 @@ def run(
     try:
         _check_reading(statement)
         _make_views(cursor, statement, shelves)
-        cursor.execute("BEGIN TRANSACTION READ ONLY")
-        try:
-            relation = cursor.sql(statement, params=list(parameters) or None)
-            return pa.table({}) if relation is None else relation.to_arrow_table()
-        finally:
-            cursor.execute("ROLLBACK")
+        with ThreadPoolExecutor(1) as worker:
+            result = worker.submit(_read, cursor, statement, parameters)
+            try:
+                return result.result()
+            except KeyboardInterrupt:
+                # DuckDB notices Ctrl-C only on some paths when it runs in the main thread.
+                cursor.interrupt()
+                raise
     except duckdb.Error as error:
         names = ", ".join(quote(shelf.state.entry.info.name) for shelf in shelves[:10]) or "none yet"
         raise SqlError(f"{str(error).strip()}\nTables are the collections: {names}.") from error
+
+
+def _read(cursor: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any]) -> pa.Table:
+    cursor.execute("BEGIN TRANSACTION READ ONLY")
+    try:
+        relation = cursor.sql(statement, params=list(parameters) or None)
+        return pa.table({}) if relation is None else relation.to_arrow_table()
+    finally:
+        cursor.execute("ROLLBACK")
 
 
 def _check_reading(statement: str) -> None:
