@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pyarrow as pa
 
-from chroma_nb import batch, cards, frames, rules, tables
+from chroma_nb import arguments, batch, cards, frames, rules
 from chroma_nb.errors import (
     CollectionNotFoundError,
     DuplicateIDWarning,
     InvalidArgumentError,
-    InvalidNumberOfResultsError,
-    suggest,
 )
 from chroma_nb.functions import NOT_GIVEN, Embedder
 from chroma_nb.progress import bar
 from chroma_nb.store.protocol import Store
 from chroma_nb.types import CollectionInfo, Hits, Matrix, MetadataValue, Records, Selection
-from chroma_nb.where import both, parse_where, parse_where_document
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,8 +88,8 @@ class Collection:
         Raises:
             InvalidArgumentError: what is wrong, and where; nothing was added.
         """
-        given = self._records(ids, embeddings, metadatas, documents, columns)
-        self._need_content(given)
+        given = arguments.records(ids, embeddings, metadatas, documents, columns)
+        arguments.need_content(given)
         known = self._store.known(self.id, given.ids.to_pylist())
         fresh = given.take(np.flatnonzero(~known)) if known.any() else given
         added = 0
@@ -100,7 +97,7 @@ class Collection:
             embedded, function = self._embedded(fresh)
             added = self._store.add(self.id, embedded, function=function)
         if added < len(given):
-            self._skipped(_known_text(given.ids.filter(pa.array(known)).to_pylist(), len(given) - added))
+            self._skipped(arguments.known_text(given.ids.filter(pa.array(known)).to_pylist(), len(given) - added))
 
     def update(
         self,
@@ -128,7 +125,7 @@ class Collection:
         """
         if ids is None and embeddings is None and metadatas is None and documents is None:
             return
-        given = self._records(ids, embeddings, metadatas, documents, columns)
+        given = arguments.records(ids, embeddings, metadatas, documents, columns)
         function = None
         if self._store.known(self.id, given.ids.to_pylist()).all():  # or else `update` says what is missing
             given, function = self._with_some_vectors(given)
@@ -146,8 +143,8 @@ class Collection:
         **columns: Any,
     ) -> None:
         """Update the items that exist and add the others; arguments as in `add` and `update`."""
-        given = self._records(ids, embeddings, metadatas, documents, columns)
-        self._need_content(given)
+        given = arguments.records(ids, embeddings, metadatas, documents, columns)
+        arguments.need_content(given)
         embedded, function = self._embedded(given)
         self._store.upsert(self.id, embedded, merge=merge, function=function)
 
@@ -156,7 +153,7 @@ class Collection:
 
         ``ids=[]`` selects nothing. Unknown ids are ignored.
         """
-        self._store.delete(self.id, _selection(ids, where, where_document))
+        self._store.delete(self.id, arguments.selection(ids, where, where_document))
 
     def modify(self, name: str | None = None, metadata: Any = None) -> None:
         """Rename the collection, or replace its metadata.
@@ -214,8 +211,8 @@ class Collection:
         Returns:
             Index ``id``; columns ``document``, one for each metadata key, ``embedding`` if included.
         """
-        included = _included(include, (*_GET, "embeddings"))
-        selection = _selection(ids, where, where_document)
+        included = arguments.included(include, (*_GET, "embeddings"))
+        selection = arguments.selection(ids, where, where_document)
         found = self._store.get(
             self.id, selection, included, batch.count(limit, "limit"), batch.count(offset, "offset") or 0
         )
@@ -258,9 +255,14 @@ class Collection:
             InvalidDimensionError: the vectors have another dimension than the collection.
             EmbeddingFunctionError: the texts would be embedded by another function than the items.
         """
-        included = _included(include, (*_QUERY, "embeddings"))
+        included = arguments.included(include, (*_QUERY, "embeddings"))
         hits = self._hits(
-            query_embeddings, query_texts, n_results, _selection(ids, where, where_document), included, exact=exact
+            query_embeddings,
+            query_texts,
+            n_results,
+            arguments.selection(ids, where, where_document),
+            included,
+            exact=exact,
         )
         return cast("pd.DataFrame", self._present_hits(hits, included))
 
@@ -270,7 +272,7 @@ class Collection:
         Raises:
             InvalidArgumentError: an id does not exist, so that rows and ids would not match.
         """
-        selection = _selection(ids, None, None)
+        selection = arguments.selection(ids, None, None)
         found = self._store.get(self.id, selection, frozenset({"embeddings"}))
         if selection.ids is not None and len(found) != len(selection.ids):
             missing = set(selection.ids) - set(found.ids.to_pylist())
@@ -302,8 +304,8 @@ class Collection:
         *,
         exact: bool,
     ) -> Hits:
-        wanted = _n_results(n_results)
-        if texts is None and _is_texts(vectors):
+        wanted = arguments.n_results(n_results)
+        if texts is None and arguments.is_texts(vectors):
             vectors, texts = None, vectors
         if (vectors is None) == (texts is None):
             raise InvalidArgumentError("You must provide either query embeddings or query texts, but not both")
@@ -316,33 +318,6 @@ class Collection:
             raise InvalidArgumentError("Expected query texts to be a non-empty list of str")
         self._refresh()
         return self._embedder.embed(self._info, array.to_pylist(), query=True)[0]
-
-    def _records(self, ids: Any, embeddings: Any, metadatas: Any, documents: Any, columns: dict[str, Any]) -> Records:
-        unknown = set(columns) - {"id", "document", "embedding", "metadata"}
-        if unknown:
-            name = sorted(unknown)[0]
-            accepted = ("ids", "embeddings", "metadatas", "documents", "id", "document", "embedding", "metadata")
-            raise TypeError(f"Unexpected argument {name!r}.{suggest(name, accepted)}")
-        if not tables.is_table(ids):
-            if columns:
-                raise InvalidArgumentError(
-                    f"{', '.join(sorted(columns))} name columns of a DataFrame: pass the DataFrame first, or use ids=, "
-                    "embeddings=, metadatas=, documents=."
-                )
-            return batch.records(ids, embeddings, metadatas, documents)
-        if metadatas is not None or documents is not None:
-            raise InvalidArgumentError(
-                'With a DataFrame, name its columns: document="...", metadata=[...] instead of documents=, metadatas=.'
-            )
-        return tables.records(ids, embeddings=embeddings, **columns)
-
-    @staticmethod
-    def _need_content(records: Records) -> None:
-        if records.embeddings is None and records.documents is None:
-            raise InvalidArgumentError(
-                "You must provide either embeddings or documents, or both. With a DataFrame, name the columns that "
-                'hold them: document="..." or embedding="...".'
-            )
 
     def _embedded(self, records: Records) -> tuple[Records, str | None]:
         """With vectors: those given, or the documents' ones and the function that made them."""
@@ -396,36 +371,3 @@ class Collection:
 
     def __hash__(self) -> int:
         return hash(self.id)
-
-
-def _known_text(ids: list[str], skipped: int) -> str:
-    shown = ", ".join(map(repr, ids[:5])) + (", ..." if len(ids) > 5 else "")
-    return f"{skipped} of the ids exist already and were skipped: {shown}. Use upsert to replace them."
-
-
-def _is_texts(value: object) -> bool:
-    return isinstance(value, str) or (isinstance(value, list | tuple) and len(value) > 0 and isinstance(value[0], str))
-
-
-def _selection(ids: Any, where: Any, where_document: Any) -> Selection:
-    listed = None if ids is None else batch.ids_array(ids, may_be_empty=True).to_pylist()
-    return Selection(listed, both(parse_where(where), parse_where_document(where_document)))
-
-
-def _included(include: object, names: Sequence[str]) -> frozenset[str]:
-    if not isinstance(include, list | tuple | set | frozenset):
-        raise InvalidArgumentError(f"Expected include to be a list, got {include!r}")
-    for name in include:
-        if name not in names:
-            raise InvalidArgumentError(
-                f"Expected include item to be one of {', '.join(names)}, got {name!r}.{suggest(name, names)}"
-            )
-    return frozenset(include)
-
-
-def _n_results(number: object) -> int:
-    if isinstance(number, bool) or not isinstance(number, int | np.integer):
-        raise InvalidNumberOfResultsError(f"Expected requested number of results to be a int, got {number!r}")
-    if number < 1:
-        raise InvalidNumberOfResultsError(f"Number of requested results {number}, cannot be negative, or zero.")
-    return int(number)
