@@ -1,4 +1,4 @@
-"""The DuckDB connection: every statement that reads or writes the tables is here.
+"""The DuckDB connection: opening, transactions, and the tables of collections and their keys.
 
 A `Catalog` knows rows and transactions, nothing of vectors or of the index. It is not
 thread-safe: the store serialises its calls.
@@ -15,18 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
-import pyarrow as pa
 
-from chroma_nb.errors import ForeignStoreError, InvalidArgumentError, NewerStoreError, ReadOnlyStoreError
+from chroma_nb.errors import ForeignStoreError, NewerStoreError, ReadOnlyStoreError
 from chroma_nb.store import schema
 from chroma_nb.store.duck_errors import translated
+from chroma_nb.store.items import ItemTables
 from chroma_nb.store.schema import SCHEMA, items_table, literal, sparse_table
-from chroma_nb.store.sparse import SparseChange, SparseColumn
-from chroma_nb.store.where_sql import SPARSE_COLUMNS, SQL_TYPES, Condition, Place
-from chroma_nb.types import ARROW_TYPES, CollectionInfo, IndexSettings, IntArray, Kind, Metric
+from chroma_nb.store.where_sql import SQL_TYPES, Place
+from chroma_nb.types import CollectionInfo, IndexSettings, Kind, Metric
 
-_BATCH = "chroma_nb_batch"
 _COLLECTION_COLUMNS = (
     "number, id, name, metadata, settings, dimension, embedding_function, next_row, next_slot, generation, version"
 )
@@ -50,12 +47,16 @@ class Catalog:
         path: of the file; None for memory.
         read_only: open the file without the right to write.
 
+    Attributes:
+        items: the tables of items, in the same database and transactions.
+
     Raises:
         StoreError: one of its subclasses says why the file cannot be used.
     """
 
     def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
         self._connection = duckdb.connect()
+        self.items = ItemTables(self._connection)
         try:
             with translated(path):
                 self._attach(path, read_only)
@@ -209,105 +210,6 @@ class Catalog:
                 self._connection.execute(
                     f"ALTER TABLE {items_table(number)} ADD COLUMN {place.column} {SQL_TYPES[kind]}"
                 )
-
-    # items ------------------------------------------------------------------------------------
-
-    def insert(self, number: int, columns: Mapping[str, pa.Array]) -> None:
-        """Append items; ``columns`` holds row, slot, id, document and the key columns."""
-        names = ", ".join(f'"{name}"' for name in columns)
-        with self._batch(columns):
-            self._connection.execute(f"INSERT INTO {items_table(number)} ({names}) SELECT {names} FROM {_BATCH}")
-
-    def update(self, number: int, columns: Mapping[str, pa.Array]) -> None:
-        """Change columns of the items named by the column ``row``."""
-        names = [name for name in columns if name != "row"]
-        if not names:
-            return
-        changes = ", ".join(f'"{name}" = batch."{name}"' for name in names)
-        with self._batch(columns):
-            self._connection.execute(
-                f"UPDATE {items_table(number)} AS items SET {changes} FROM {_BATCH} AS batch "
-                'WHERE items."row" = batch."row"'
-            )
-
-    def delete(self, number: int, rows: IntArray) -> None:
-        """Remove items and their sparse metadata."""
-        with self._batch({"row": pa.array(rows)}):
-            for table in (items_table(number), sparse_table(number)):
-                self._connection.execute(f'DELETE FROM {table} WHERE "row" IN (SELECT "row" FROM {_BATCH})')
-
-    def clear_sparse(self, number: int, cleared: Mapping[int, IntArray]) -> None:
-        """Remove sparse values: for each (key, kind) pair number, those of some rows."""
-        keys = np.repeat(np.fromiter(cleared, dtype=np.int64), [len(rows) for rows in cleared.values()])
-        with self._batch({"key": pa.array(keys), "row": pa.array(np.concatenate([*cleared.values()]))}):
-            self._connection.execute(
-                f'DELETE FROM {sparse_table(number)} WHERE (key, "row") IN (SELECT (key, "row") FROM {_BATCH})'
-            )
-
-    def insert_sparse(self, number: int, changes: Sequence[SparseChange]) -> None:
-        """Add sparse values, one statement for each kind."""
-        for kind, column in SPARSE_COLUMNS.items():
-            of_kind = [change for change in changes if change.kind is kind]
-            if not of_kind:
-                continue
-            keys = np.repeat([change.number for change in of_kind], [len(change.rows) for change in of_kind])
-            rows = np.concatenate([change.rows for change in of_kind])
-            values = pa.concat_arrays([change.values for change in of_kind])
-            with self._batch({"key": pa.array(keys), "row": pa.array(rows), "value": values}):
-                self._connection.execute(
-                    f'INSERT INTO {sparse_table(number)} ("row", key, {column}) SELECT "row", key, value FROM {_BATCH}'
-                )
-
-    @contextmanager
-    def _batch(self, columns: Mapping[str, pa.Array]) -> Iterator[None]:
-        self._connection.register(_BATCH, pa.table(dict(columns)))
-        try:
-            yield
-        finally:
-            self._connection.unregister(_BATCH)
-
-    # reading ----------------------------------------------------------------------------------
-
-    def load(self, number: int, columns: Sequence[str]) -> pa.Table:
-        """All items, in order, with ``row``, ``slot`` and these columns."""
-        names = ", ".join(f'"{name}"' for name in ("row", "slot", *columns))
-        return self._connection.sql(f'SELECT {names} FROM {items_table(number)} ORDER BY "row"').to_arrow_table()
-
-    def load_sparse(self, number: int, places: Mapping[str, Mapping[Kind, Place]]) -> dict[int, SparseColumn]:
-        """The sparse values of a collection, by the number of the (key, kind) pair."""
-        wanted = {
-            place.number: kind for kinds in places.values() for kind, place in kinds.items() if place.column is None
-        }
-        if not wanted:
-            return {}
-        table = (
-            self._connection.sql(f'SELECT * FROM {sparse_table(number)} ORDER BY key, "row"')
-            .to_arrow_table()
-            .combine_chunks()
-        )
-        keys, rows = table["key"].to_numpy(), table["row"].to_numpy().astype(np.int64)
-        found = {}
-        for key, kind in wanted.items():
-            start, stop = np.searchsorted(keys, [key, key + 1])
-            values = table[SPARSE_COLUMNS[kind]].slice(start, stop - start).cast(ARROW_TYPES[kind])
-            joined = pa.concat_arrays([pa.array([], ARROW_TYPES[kind]), *values.chunks])
-            found[key] = SparseColumn(rows[start:stop], joined)
-        return found
-
-    def matching(self, number: int, condition: Condition) -> IntArray:
-        """Row numbers of the items that fulfil a condition.
-
-        Raises:
-            InvalidArgumentError: a pattern in it is not a regular expression.
-        """
-        sql, params = condition
-        try:
-            found = self._connection.execute(
-                f'SELECT "row" FROM {items_table(number)} WHERE {sql}', params
-            ).fetchnumpy()
-        except (duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
-            raise InvalidArgumentError(f"The filter cannot be evaluated: {str(error).splitlines()[0]}") from error
-        return np.asarray(found["row"], dtype=np.int64)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same database."""

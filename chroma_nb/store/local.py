@@ -242,7 +242,7 @@ class LocalStore:
     def _matching(self, shelf: Shelf, selection: Selection) -> IntArray:
         number = shelf.state.entry.number
         condition = where_sql.condition(selection.where, shelf.state.places, schema.sparse_table(number))
-        return shelf.state.mirror.positions(self._shelves.catalog.matching(number, condition))
+        return shelf.state.mirror.positions(self._shelves.catalog.items.matching(number, condition))
 
     def query(
         self,

@@ -135,8 +135,8 @@ class Shelves:
         """Read a collection from the database."""
         places = self.catalog.places(entry.number)
         types = changes.dense_types(places)
-        table = self.catalog.load(entry.number, list(types))
-        sparse = self.catalog.load_sparse(entry.number, places)
+        table = self.catalog.items.load(entry.number, list(types))
+        sparse = self.catalog.items.load_sparse(entry.number, places)
         if vectors is None and entry.info.dimension is not None:
             vectors = self.make_vectors(entry, entry.info.dimension)
         return Shelf(State(entry, places, Mirror.load(table, types, sparse, entry.next_slot)), vectors)

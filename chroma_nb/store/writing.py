@@ -90,7 +90,7 @@ def delete(shelves: Shelves, shelf: Shelf, positions: IntArray) -> None:
     entry = replace(state.entry, info=replace(state.entry.info, version=state.entry.info.version + 1))
     with shelves.committing(entry.info.id):
         with shelves.catalog.transaction():
-            shelves.catalog.delete(entry.number, rows)
+            shelves.catalog.items.delete(entry.number, rows)
             shelves.catalog.save_entry(entry)
         shelves.entries[entry.info.id] = entry
         sparse = {key: column.without(rows) for key, column in state.mirror.sparse.items()}
@@ -114,7 +114,7 @@ def compact(shelves: Shelves, shelf: Shelf) -> Shelf:
             vectors.write(0, old.view(entry.next_slot)[state.mirror.slots[live]])
         with shelves.catalog.transaction():
             columns = {"row": pa.array(state.mirror.rows[live]), "slot": pa.array(np.arange(len(live)))}
-            shelves.catalog.update(entry.number, columns)
+            shelves.catalog.items.update(entry.number, columns)
             shelves.catalog.save_entry(after)
         shelves.entries[entry.info.id] = after
         successor = shelves.load(after, vectors)
@@ -174,7 +174,7 @@ def _write_vectors(shelves: Shelves, shelf: Shelf, entry: Entry, new: Records | 
 
 def _insert(catalog: Catalog, state: State, batch: Records, rows: IntArray, slots: IntArray) -> Mirror:
     change = changes.insertion(batch, state.places, rows)
-    catalog.insert(state.entry.number, {"row": pa.array(rows), "slot": pa.array(slots), **change.columns})
+    catalog.items.insert(state.entry.number, {"row": pa.array(rows), "slot": pa.array(slots), **change.columns})
     mirror = state.mirror.append(rows, slots, change.columns, state.types)
     return _apply_sparse(catalog, state.entry.number, mirror, change)
 
@@ -189,7 +189,7 @@ def _alter(
     if slots is not None:
         slots = slots[order]
         columns["slot"] = pa.array(slots)
-    catalog.update(state.entry.number, columns)
+    catalog.items.update(state.entry.number, columns)
     mirror = state.mirror.change(positions, change.columns, state.types)
     if slots is not None:
         mirror = mirror.move(positions, slots)
@@ -208,12 +208,12 @@ def _apply_sparse(catalog: Catalog, number: int, mirror: Mirror, change: changes
         return mirror
     sparse = dict(mirror.sparse)
     if change.cleared:
-        catalog.clear_sparse(number, change.cleared)
+        catalog.items.clear_sparse(number, change.cleared)
         for key, rows in change.cleared.items():
             if key in sparse:
                 sparse[key] = sparse[key].without(rows)
     if change.sparse:
-        catalog.insert_sparse(number, change.sparse)
+        catalog.items.insert_sparse(number, change.sparse)
         for new in change.sparse:
             sparse[new.number] = changes.extended(sparse.get(new.number), new)
     return replace(mirror, sparse=sparse)
