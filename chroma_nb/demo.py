@@ -32,6 +32,7 @@ _TO_RUN = ("ipykernel", "onnxruntime", "tokenizers")
 _TO_EXECUTE = ("nbclient", "nbformat", *_TO_RUN)
 _TO_BROWSE = ("jupyterlab", *_TO_RUN)
 _CELL_SECONDS = 600
+_START_SECONDS = 180
 # How long JupyterLab gets to shut its kernels down before it is stopped harder.
 _PATIENCE_SECONDS = 8
 
@@ -129,7 +130,7 @@ def execute(notebook: Path) -> Execution:
     nbformat: Any = require("nbformat", _FEATURE, extra="demo")
     require("nbclient", _FEATURE, extra="demo")
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellControlSignal, DeadKernelError
+    from nbclient.exceptions import CellControlSignal
 
     try:
         content = nbformat.read(notebook, as_version=4)
@@ -140,36 +141,37 @@ def execute(notebook: Path) -> Execution:
     for cell in content.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    ran: list[Any] = []
     client = NotebookClient(
         content,
         timeout=_CELL_SECONDS,
+        startup_timeout=_START_SECONDS,
         kernel_name="python3",
         resources={"metadata": {"path": str(notebook.parent)}},
         store_widget_state=False,
         extra_arguments=["--IPKernelApp.log_level=40"],  # errors; not that a local kernel is unencrypted
+        on_cell_start=lambda cell, cell_index: ran.append(cell) if cell.cell_type == "code" else None,
     )
     started, failure = time.perf_counter(), None
     try:
         client.execute()
-    except (CellControlSignal, DeadKernelError) as error:
-        failure = _failure(content, error)
+    except (CellControlSignal, RuntimeError) as error:  # the latter: the kernel died, or did not start
+        failure = _failure(ran, error)
     result = notebook.with_name(EXECUTED)
     nbformat.write(content, result)
-    ran = sum(cell.cell_type == "code" and cell.execution_count is not None for cell in content.cells)
-    return Execution(result, ran, time.perf_counter() - started, failure)
+    return Execution(result, len(ran), time.perf_counter() - started, failure)
 
 
-def _failure(content: Any, error: Exception) -> str:
+def _failure(ran: list[Any], error: Exception) -> str:
     """Which cell failed, by its number among the code cells and its first line, and with what."""
-    cells = [cell for cell in content.cells if cell.cell_type == "code"]
-    for number, cell in enumerate(cells, 1):
-        for output in cell.outputs:
-            if output.output_type == "error":
-                first = cell.source.strip().partition("\n")[0]
-                return f"code cell {number} ({first}) failed: {output.ename}: {output.evalue}"
-    # A timeout or a dead kernel leaves no output behind: the cell is the last one that was started.
-    ran = sum(cell.execution_count is not None for cell in cells)
-    return f"code cell {ran + 1} did not finish: {error}"
+    if not ran:
+        return f"the kernel did not start: {error}"
+    first = ran[-1].source.strip().partition("\n")[0]
+    cell = f"code cell {len(ran)} ({first})"
+    for output in ran[-1].outputs:
+        if output.output_type == "error":
+            return f"{cell} failed: {output.ename}: {output.evalue}"
+    return f"{cell} did not finish: {error}"  # a timeout or a dead kernel leaves no output
 
 
 def browse(notebook: Path, *, port: int | None, browser: bool) -> int:

@@ -98,8 +98,8 @@ def _mixed(kinds: Mapping[Kind, pa.Array], length: int) -> Any:
     values = np.full(length, None, dtype=object)
     for array in kinds.values():
         there = array.is_valid().to_numpy(zero_copy_only=False)
-        values[there] = _objects(array.drop_null().to_pylist())
-    return values
+        values[there] = np.array(array.drop_null().to_pylist(), dtype=object)
+    return _objects(values)
 
 
 def _text(array: pa.Array) -> Any:
@@ -115,6 +115,7 @@ def _strings(values: list[Any]) -> Any:
     return _text(pa.array(values, pa.large_string()))
 
 
-def _objects(values: list[Any]) -> Any:
-    # np.array(values) would make a matrix of equally long vectors.
-    return np.fromiter(values, dtype=object, count=len(values))
+def _objects(values: Sequence[Any]) -> Any:
+    # np.array(values) would make a matrix of equally long vectors; and from a bare array of objects
+    # pandas 3 would infer `str` whenever all of them are texts.
+    return pd.array(np.fromiter(values, dtype=object, count=len(values)), dtype=object)

@@ -6,6 +6,8 @@ Code that was written for chromadb 0.3 works when its import is changed::
     from chroma_nb.compat.config import Settings
     from chroma_nb.compat.utils import embedding_functions
 
+and libraries that import chromadb themselves work after `install_as_chromadb`.
+
 >>> import chroma_nb.compat as chromadb
 >>> collection = chromadb.Client().create_collection("testname")
 >>> collection.add(ids="uri9", embeddings=[1.5, 2.5], metadatas={"style": "style1"}, documents="doc1000101")
@@ -19,6 +21,7 @@ dialect writes, the other reads.
 """
 
 from chroma_nb.compat import api, config, errors, types, utils
+from chroma_nb.compat.alias import install_as_chromadb
 from chroma_nb.compat.api import API, ClientAPI, Search
 from chroma_nb.compat.client import Client, EphemeralClient, HttpClient, PersistentClient
 from chroma_nb.compat.collection import Collection
@@ -70,6 +73,7 @@ __all__ = [
     "configure",
     "errors",
     "get_settings",
+    "install_as_chromadb",
     "types",
     "utils",
 ]

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from chroma_nb import batch
 from chroma_nb import client as face
 from chroma_nb.client import DEFAULT_DATABASE, DEFAULT_TENANT
 from chroma_nb.compat.collection import Collection
@@ -48,8 +49,8 @@ class Client(face.Client):
         self, limit: int | None = None, offset: int | None = None
     ) -> list[Collection]:
         """All collections, oldest first."""
-        start = offset or 0
-        infos = self._store.list_collections()[start : None if limit is None else start + limit]
+        start, most = batch.count(offset, "offset") or 0, batch.count(limit, "limit")
+        infos = self._store.list_collections()[start : None if most is None else start + most]
         return [self._collection(info, NOT_GIVEN) for info in infos]
 
     def get_version(self) -> str:

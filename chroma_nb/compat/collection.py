@@ -58,6 +58,7 @@ class Collection(face.Collection):
             ``ids``, ``embeddings``, ``documents``, ``metadatas``, in this order: lists side by side, None for what is
             not included; None elements where an item has no document or metadata.
         """
+        _warn_of_no_ids("get", ids, where or where_document)
         return cast("GetResult", super().get(ids, where, limit, offset, where_document, include))
 
     def peek(self, limit: int = 10) -> GetResult:  # type: ignore[override] # see get
@@ -90,10 +91,10 @@ class Collection(face.Collection):
     def delete(self, ids: Any = None, where: Any = None, where_document: Any = None) -> None:
         """Delete the items that fulfil all conditions; without any condition, **every** item.
 
-        ``ids=[]`` selects nothing, whatever the filters say (Chroma 0.3 took it for no condition).
+        ``ids=[]`` selects nothing, here and in `get`, whatever the filters say; Chroma 0.3 took it for no
+        condition, so that a warning is logged if there are filters.
         """
-        if (where or where_document) and ids is not None and len(ids) == 0:
-            _logger.warning("delete(ids=[], ...) deletes nothing; leave ids out to delete all that the filter matches.")
+        _warn_of_no_ids("delete", ids, where or where_document)
         super().delete(ids, where, where_document)
 
     # the hooks of the face --------------------------------------------------------------------
@@ -106,3 +107,8 @@ class Collection(face.Collection):
 
     def _skipped(self, message: str) -> None:
         _logger.warning("%s: %s", self, message)
+
+
+def _warn_of_no_ids(call: str, ids: Any, filters: Any) -> None:
+    if filters and ids is not None and len(ids) == 0:
+        _logger.warning("%s(ids=[], ...) selects nothing. Leave ids out to select all that the filter matches.", call)

@@ -82,6 +82,11 @@ class ItemTables:
 
     # reading ----------------------------------------------------------------------------------
 
+    def count(self, number: int) -> int:
+        """How many items there are."""
+        row = self._connection.execute(f"SELECT count(*) FROM {items_table(number)}").fetchone()
+        return int(row[0]) if row else 0
+
     def load(self, number: int, columns: Sequence[str]) -> pa.Table:
         """All items, in order, with ``row``, ``slot`` and these columns."""
         names = ", ".join(f'"{name}"' for name in ("row", "slot", *columns))

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,10 +132,8 @@ class LocalStore:
     def stats(self, collection: uuid.UUID) -> CollectionStats:
         """Count, metadata keys and state of the index."""
         with self._open():
-            shelf = self._shelves.shelf(collection)
-            state = shelf.state
-            keys = {key: tuple(kinds) for key, kinds in state.places.items()}
-            return CollectionStats(state.mirror.count, keys, 0 if shelf.graph is None else shelf.graph.upto)
+            keys = {key: tuple(kinds) for key, kinds in self._shelves.places(collection).items()}
+            return CollectionStats(self._shelves.count(collection), keys, self._shelves.indexed(collection))
 
     # items: writing ---------------------------------------------------------------------------
 
@@ -289,10 +288,14 @@ class LocalStore:
     def sql(self, statement: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Run one reading statement with each collection as a view."""
         with self._open():
-            shelves = [self._shelves.shelf(collection) for collection in list(self._shelves.entries)]
+            sources = [
+                sql_views.Source(entry, self._shelves.places(collection), partial(self._shelves.vectors, collection))
+                for collection, entry in self._shelves.entries.items()
+            ]
             cursor = self._shelves.catalog.cursor()
+            reader = sql_views.Reader(cursor, statement, sources)
         with cursor:
-            return sql_views.run(cursor, statement, parameters, shelves)
+            return reader.run(parameters)
 
     # the store --------------------------------------------------------------------------------
 

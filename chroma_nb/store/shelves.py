@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from chroma_nb.errors import CollectionExistsError, CollectionNotFoundError, StoreWriteError
 from chroma_nb.store import changes
 from chroma_nb.store.catalog import Catalog, Entry
@@ -20,7 +22,7 @@ from chroma_nb.store.duck_errors import translated
 from chroma_nb.store.mirror import Mirror
 from chroma_nb.store.shelf import Shelf, State
 from chroma_nb.store.vectors import FileVectors, MemoryVectors, Vectors
-from chroma_nb.types import CollectionInfo
+from chroma_nb.types import CollectionInfo, Matrix
 
 
 class Shelves:
@@ -125,6 +127,30 @@ class Shelves:
         elif collection not in self._shelves:
             self._shelves[collection] = self.load(self.entry(collection), None)
         return self._shelves[collection]
+
+    def count(self, collection: uuid.UUID) -> int:
+        """How many items there are; of a collection not in memory, without reading it."""
+        if collection in self._shelves and collection not in self._stale:
+            return self._shelves[collection].state.mirror.count
+        return self.catalog.items.count(self.entry(collection).number)
+
+    def places(self, collection: uuid.UUID) -> changes.Places:
+        """Where the metadata of a collection is, without reading its items."""
+        if collection in self._shelves and collection not in self._stale:
+            return self._shelves[collection].state.places
+        return self.catalog.places(self.entry(collection).number)
+
+    def indexed(self, collection: uuid.UUID) -> int:
+        """How many slots the graph covers, as far as is known without reading it."""
+        shelf = self._shelves.get(collection)
+        return 0 if shelf is None or shelf.graph is None else shelf.graph.upto
+
+    def vectors(self, collection: uuid.UUID) -> Matrix:
+        """The vectors of all slots, shape (slots, dim), without a copy."""
+        shelf = self.shelf(collection)
+        if shelf.vectors is None:
+            return np.empty((0, 1), dtype=np.float32)
+        return shelf.vectors.view(shelf.state.entry.next_slot)
 
     def replace(self, shelf: Shelf, successor: Shelf) -> None:
         """Put another shelf in the place of one that nobody shall use any more."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -13,37 +15,63 @@ import numpy as np
 import pyarrow as pa
 
 from chroma_nb.errors import SqlError
+from chroma_nb.store.catalog import Entry
 from chroma_nb.store.schema import SCHEMA, items_table, literal, quote, sparse_table
-from chroma_nb.store.shelf import Shelf
 from chroma_nb.store.where_sql import SPARSE_COLUMNS, Place
-from chroma_nb.types import Kind
+from chroma_nb.types import Kind, Matrix
 
 _ABOUT_TABLES = ("show", "describe", "duckdb_", "information_schema")
 _FIXED = ("id", "document", "embedding")
 
 
-def run(
-    cursor: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any], shelves: Sequence[Shelf]
-) -> pa.Table:
-    """Run one statement that only reads.
+@dataclass(frozen=True)
+class Source:
+    """A collection, as far as a view of it needs to know it.
+
+    Attributes:
+        entry: its row in the table of collections.
+        places: where its metadata is.
+        vectors: gives the vectors of all slots; called only when a statement asks for them.
+    """
+
+    entry: Entry
+    places: Mapping[str, Mapping[Kind, Place]]
+    vectors: Callable[[], Matrix]
+
+
+class Reader:
+    """One statement over views of the collections, on a connection of its own.
+
+    Making it looks at the collections; `run` then needs nothing but the connection.
 
     Raises:
-        SqlError: it is not exactly one SELECT, or DuckDB refuses it.
+        SqlError: the statement is not exactly one SELECT, or DuckDB refuses it.
     """
-    try:
-        _check_reading(statement)
-        _make_views(cursor, statement, shelves)
-        with ThreadPoolExecutor(1) as worker:
-            result = worker.submit(_read, cursor, statement, parameters)
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, statement: str, sources: Sequence[Source]) -> None:
+        self._cursor, self._statement = cursor, statement
+        self._names = ", ".join(quote(source.entry.info.name) for source in sources[:10]) or "none yet"
+        with self._translated():
+            _check_reading(statement)
+            _make_views(cursor, statement, sources)
+
+    def run(self, parameters: Sequence[Any]) -> pa.Table:
+        """The result; Ctrl-C ends it."""
+        with self._translated(), ThreadPoolExecutor(1) as worker:
+            result = worker.submit(_read, self._cursor, self._statement, parameters)
             try:
                 return result.result()
             except KeyboardInterrupt:
                 # DuckDB notices Ctrl-C only on some paths when it runs in the main thread.
-                cursor.interrupt()
+                self._cursor.interrupt()
                 raise
-    except duckdb.Error as error:
-        names = ", ".join(quote(shelf.state.entry.info.name) for shelf in shelves[:10]) or "none yet"
-        raise SqlError(f"{str(error).strip()}\nTables are the collections: {names}.") from error
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise SqlError(f"{str(error).strip()}\nTables are the collections: {self._names}.") from error
 
 
 def _read(cursor: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any]) -> pa.Table:
@@ -69,43 +97,43 @@ def _check_reading(statement: str) -> None:
         )
 
 
-def _make_views(cursor: duckdb.DuckDBPyConnection, statement: str, shelves: Sequence[Shelf]) -> None:
+def _make_views(cursor: duckdb.DuckDBPyConnection, statement: str, sources: Sequence[Source]) -> None:
     text = statement.casefold()
     with_vectors = "embedding" in text
     every = any(word in text for word in _ABOUT_TABLES)
-    names = Counter(shelf.state.entry.info.name.casefold() for shelf in shelves)
-    for shelf in shelves:
-        name = shelf.state.entry.info.name
+    names = Counter(source.entry.info.name.casefold() for source in sources)
+    for source in sources:
+        name = source.entry.info.name
         if every or name.casefold() in text:
             if names[name.casefold()] > 1 and not every:
                 raise SqlError(
                     f"SQL ignores case: it cannot tell {quote(name)} from the collection of that name in other case."
                 )
-            cursor.execute(f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS {_view(cursor, shelf, with_vectors)}")
-    taken = {shelf.state.entry.info.name.casefold() for shelf in shelves}
+            cursor.execute(f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS {_view(cursor, source, with_vectors)}")
+    taken = {source.entry.info.name.casefold() for source in sources}
     if "collections" in text and "collections" not in taken:
         cursor.execute(
             f"CREATE OR REPLACE TEMP VIEW collections AS SELECT id AS uuid, name, metadata FROM {SCHEMA}.collections"
         )
     if "embeddings" in text and "embeddings" not in taken:
-        cursor.execute(f"CREATE OR REPLACE TEMP VIEW embeddings AS {_old_table(cursor, shelves)}")
+        cursor.execute(f"CREATE OR REPLACE TEMP VIEW embeddings AS {_old_table(cursor, sources)}")
 
 
-def _view(cursor: duckdb.DuckDBPyConnection, shelf: Shelf, with_vectors: bool) -> str:
-    number = shelf.state.entry.number
+def _view(cursor: duckdb.DuckDBPyConnection, source: Source, with_vectors: bool) -> str:
+    number = source.entry.number
     columns = ["items.id AS id", "items.document AS document"]
     sparse = []
-    for kinds, alias in zip(shelf.state.places.values(), _aliases(list(shelf.state.places)), strict=True):
+    for kinds, alias in zip(source.places.values(), _aliases(list(source.places)), strict=True):
         parts = [f"items.{p.column}" if p.column else f"rare.k{p.number}" for p in kinds.values()]
         sparse += [(kind, place) for kind, place in kinds.items() if place.column is None]
         columns.append(f"{_one_value(list(kinds), parts)} AS {quote(alias)}")
-    source = f"{items_table(number)} AS items"
+    tables = f"{items_table(number)} AS items"
     if sparse:
-        source += f' LEFT JOIN ({_pivot(number, sparse)}) AS rare ON rare."row" = items."row"'
+        tables += f' LEFT JOIN ({_pivot(number, sparse)}) AS rare ON rare."row" = items."row"'
     if with_vectors:
         columns.append("vectors.embedding AS embedding")
-        source += f" LEFT JOIN {_register_vectors(cursor, shelf)} AS vectors ON vectors.slot = items.slot"
-    return f'SELECT {", ".join(columns)} FROM {source} ORDER BY items."row"'
+        tables += f" LEFT JOIN {_register_vectors(cursor, source)} AS vectors ON vectors.slot = items.slot"
+    return f'SELECT {", ".join(columns)} FROM {tables} ORDER BY items."row"'
 
 
 def _one_value(kinds: list[Kind], parts: list[str]) -> str:
@@ -137,25 +165,24 @@ def _aliases(keys: list[str]) -> list[str]:
     return aliases
 
 
-def _register_vectors(cursor: duckdb.DuckDBPyConnection, shelf: Shelf) -> str:
+def _register_vectors(cursor: duckdb.DuckDBPyConnection, source: Source) -> str:
     """The vectors as a table (slot, embedding), without a copy."""
-    entry = shelf.state.entry
+    entry = source.entry
     name = f"chroma_nb_vectors_{entry.number}"
     dimension = entry.info.dimension or 1
-    flat = np.empty(0, np.float32) if shelf.vectors is None else shelf.vectors.view(entry.next_slot).reshape(-1)
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), dimension)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(source.vectors().reshape(-1)), dimension)
     cursor.register(name, pa.table({"slot": np.arange(len(vectors)), "embedding": vectors}))
     return name
 
 
-def _old_table(cursor: duckdb.DuckDBPyConnection, shelves: Sequence[Shelf]) -> str:
+def _old_table(cursor: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> str:
     """The table ``embeddings`` of Chroma 0.3's ``raw_sql``; ``uuid`` is the number of the item."""
     parts = []
-    for shelf in shelves:
-        view = _view(cursor, shelf, with_vectors=True)
-        entry = shelf.state.entry
-        keys = [quote(alias) for alias in _aliases(list(shelf.state.places))]
-        fields = ", ".join(f"{literal(key)}, {alias}" for key, alias in zip(shelf.state.places, keys, strict=True))
+    for source in sources:
+        view = _view(cursor, source, with_vectors=True)
+        entry = source.entry
+        keys = [quote(alias) for alias in _aliases(list(source.places))]
+        fields = ", ".join(f"{literal(key)}, {alias}" for key, alias in zip(source.places, keys, strict=True))
         metadata = f"json_merge_patch('{{}}', json_object({fields}))" if keys else "NULL"
         parts.append(
             f"SELECT '{entry.info.id}' AS collection_uuid, embedding::FLOAT[] AS embedding, document, id, "
