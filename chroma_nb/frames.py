@@ -7,10 +7,12 @@ the collection lacks the key, and ``object`` for keys whose values are of severa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -37,17 +39,17 @@ def collections_frame(collections: Sequence[tuple[CollectionInfo, CollectionStat
     """One row a collection, index ``name``."""
     infos = [info for info, _ in collections]
     names = pd.Index(_strings([info.name for info in infos]), name="name")
-    return pd.DataFrame(
+    return _made(
         {
             "id": _strings([str(info.id) for info in infos]),
             "count": np.array([stats.count for _, stats in collections], dtype=np.int64),
             "dimension": pd.array([info.dimension for info in infos], dtype="Int64"),
             "space": _strings([info.settings.space.value for info in infos]),
-            "metadata": _objects([info.metadata for info in infos]),
-            "metadata_keys": _objects([list(stats.keys) for _, stats in collections]),
+            "metadata": _objects((info.metadata for info in infos), len(infos)),
+            "metadata_keys": _objects((list(stats.keys) for _, stats in collections), len(infos)),
             "embedding_function": _strings([info.function_name for info in infos]),
         },
-        index=names,
+        names,
     )
 
 
@@ -64,9 +66,17 @@ def _mapped(type_: pa.DataType) -> Any:
 
 
 def _frame(columns: dict[str, Any], ids: pa.Array, attrs: Mapping[str, Any]) -> pd.DataFrame:
-    frame = pd.DataFrame(columns, index=pd.Index(_text(ids), name="id"), copy=False)
+    frame = _made(columns, pd.Index(_text(ids), name="id"))
     frame.attrs["chroma_nb"] = dict(attrs)
     return frame
+
+
+def _made(columns: Mapping[str, Any], index: pd.Index) -> pd.DataFrame:
+    typed = {
+        name: pd.Series(column.values, index=index, dtype=object) if isinstance(column, _Objects) else column
+        for name, column in columns.items()
+    }
+    return pd.DataFrame(typed, index=index, copy=False)
 
 
 def _columns(records: Records) -> dict[str, Any]:
@@ -76,7 +86,7 @@ def _columns(records: Records) -> dict[str, Any]:
     for key, kinds in (records.metadata or {}).items():
         columns[column_of(key)] = _values(kinds, len(records), gap=key in records.gaps)
     if records.embeddings is not None:
-        columns["embedding"] = _objects(list(records.embeddings))
+        columns["embedding"] = _objects(records.embeddings, len(records))
     return columns
 
 
@@ -99,7 +109,7 @@ def _mixed(kinds: Mapping[Kind, pa.Array], length: int) -> Any:
     for array in kinds.values():
         there = array.is_valid().to_numpy(zero_copy_only=False)
         values[there] = np.array(array.drop_null().to_pylist(), dtype=object)
-    return _objects(values)
+    return _Objects(values)
 
 
 def _text(array: pa.Array) -> Any:
@@ -115,7 +125,15 @@ def _strings(values: list[Any]) -> Any:
     return _text(pa.array(values, pa.large_string()))
 
 
-def _objects(values: Sequence[Any]) -> Any:
+def _objects(values: Iterable[Any], length: int) -> _Objects:
     # np.array(values) would make a matrix of equally long vectors; and from a bare array of objects
     # pandas 3 would infer `str` whenever all of them are texts.
-    return pd.array(np.fromiter(values, dtype=object, count=len(values)), dtype=object)
+    # This wrapper is what keeps the dtype until `_frame` makes a Series of it.
+    return _Objects(np.fromiter(values, dtype=object, count=length))
+
+
+@dataclass(frozen=True)
+class _Objects:
+    """A column that must stay of dtype object."""
+
+    values: npt.NDArray[Any]
