@@ -188,7 +188,7 @@ def nearest_of_many(
         for start in range(0, len(vectors), block):
             stop = min(start + block, len(vectors))
             scores = _finish(metric, queries @ vectors[start:stop].T, length[start:stop])
-            odd: BoolArray = np.logical_not(np.isfinite(scores).all(axis=1))
+            odd: BoolArray = np.logical_not(np.isfinite(scores).all(axis=1) & np.isfinite(margins))
             if live is not None:
                 scores[:, ~live[start:stop]] = np.inf
             bounds = np.array([one.worst for one in best]) + margins
@@ -210,7 +210,7 @@ class _Best:
 
     def take(self, scores: Scores, found: IntArray, start: int, margin: float, odd: bool) -> None:
         """Take in what a block has to offer, and drop what it displaces."""
-        self._odd |= odd or not np.isfinite(margin)
+        self._odd |= odd
         found = found[np.isfinite(scores[found])]
         self._scores = np.concatenate([self._scores, scores[found]])
         self._slots = np.concatenate([self._slots, found + start])
