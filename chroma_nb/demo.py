@@ -154,7 +154,8 @@ def execute(notebook: Path) -> Execution:
     )
     started, failure = time.perf_counter(), None
     try:
-        client.execute()
+        # Without the variable, some kernels warn that a debugger could miss breakpoints.
+        client.execute(env=os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"})
     except (CellControlSignal, RuntimeError) as error:  # the latter: the kernel died, or did not start
         failure = _failure(ran, error)
     result = notebook.with_name(EXECUTED)

@@ -32,9 +32,12 @@ def is_table(value: object) -> bool:
     """
     if value is None or isinstance(value, str | list | tuple | np.ndarray | dict):
         return False
-    return isinstance(value, pa.RecordBatch) or isinstance(
-        nw.from_native(value, pass_through=True), nw.DataFrame | nw.LazyFrame
-    )
+    if isinstance(value, pa.RecordBatch):
+        return True
+    try:
+        return isinstance(nw.from_native(value, pass_through=True), nw.DataFrame | nw.LazyFrame)
+    except nw.exceptions.NarwhalsError:
+        return True  # a frame that cannot be read: `records` says why
 
 
 def records(
@@ -188,7 +191,9 @@ def _matrix(frame: nw.DataFrame[Any], names: list[str], columns: list[str]) -> M
 
 def _is_object(native: Any) -> bool:
     """Whether a pandas column holds arbitrary Python objects."""
-    return str(getattr(native, "dtype", "")) == "object"
+    dtype = getattr(native, "dtype", None)
+    categories = getattr(dtype, "categories", None)
+    return str(dtype) == "object" or str(getattr(categories, "dtype", "")) == "object"
 
 
 def _is_text(type_: pa.DataType) -> bool:
@@ -236,7 +241,15 @@ def _texts(array: pa.Array, name: str) -> pa.Array:
 
 
 def _metadata(frame: nw.DataFrame[Any], names: list[str], kept: Sequence[str]) -> MetadataColumns:
-    return {batch.check_text(key_of(name)): _kinds(_column(frame, names, name), name) for name in kept}
+    columns: dict[str, str] = {}
+    for name in kept:
+        key = batch.check_text(key_of(name))
+        if key in columns:
+            raise InvalidArgumentError(
+                f"The columns {columns[key]!r} and {name!r} both mean the metadata key {key!r}. Rename or drop one."
+            )
+        columns[key] = name
+    return {key: _kinds(_column(frame, names, name), name) for key, name in columns.items()}
 
 
 def _kinds(series: nw.Series[Any], name: str) -> dict[Kind, pa.Array]:

@@ -62,10 +62,12 @@ class Indexer:
         with self._lock:
             if self._stopping or shelf in self._pending:
                 return
-            self._pending.append(shelf)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="chroma_nb indexer")
-                self._thread.start()
+                thread = threading.Thread(target=self._run, args=(shelf,), name="chroma_nb indexer")
+                thread.start()
+                self._thread = thread
+            else:
+                self._pending.append(shelf)
 
     def stop(self) -> None:
         """Finish the batch in hand and end the thread."""
@@ -96,14 +98,8 @@ class Indexer:
 
     # the thread -------------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, shelf: Shelf) -> None:
         while True:
-            with self._lock:
-                if not self._pending or self._stopping:
-                    self._thread = None
-                    self._pending.clear()
-                    return
-                shelf = self._pending[0]
             try:
                 with self._building:
                     self._build(shelf, _slack(shelf), None)
@@ -111,7 +107,11 @@ class Indexer:
                 # Searches stay exact without a graph: worth a word, not worth a broken notebook.
                 _log.exception("building the search graph failed; searches stay exact, but slower")
             with self._lock:
-                self._pending.remove(shelf)
+                if not self._pending or self._stopping:
+                    self._thread = None
+                    self._pending.clear()
+                    return
+                shelf = self._pending.pop(0)
 
     def _build(self, shelf: Shelf, slack: int, progress: Progress | None) -> None:
         if not shelf.graph_tried:

@@ -74,11 +74,11 @@ class ItemTables:
 
     @contextmanager
     def _batch(self, columns: Mapping[str, pa.Array]) -> Iterator[None]:
+        # Left registered when a statement fails: an aborted transaction refuses to unregister, and
+        # the next batch takes the place of this one.
         self._connection.register(_BATCH, pa.table(dict(columns)))
-        try:
-            yield
-        finally:
-            self._connection.unregister(_BATCH)
+        yield
+        self._connection.unregister(_BATCH)
 
     # reading ----------------------------------------------------------------------------------
 

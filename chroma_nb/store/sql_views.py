@@ -89,8 +89,8 @@ def _check_reading(statement: str) -> None:
     statements = duckdb.extract_statements(statement)
     kind = statements[0].type if len(statements) == 1 else None
     # EXPLAIN ANALYZE runs what it explains, COPY TO a file included.
-    harmless = kind is duckdb.StatementType.EXPLAIN and not re.search("analyze", statement, re.IGNORECASE)
-    if kind is not duckdb.StatementType.SELECT and not harmless:
+    harmless = kind == duckdb.StatementType.EXPLAIN and not re.search("analyze", statement, re.IGNORECASE)
+    if kind != duckdb.StatementType.SELECT and not harmless:
         raise SqlError(
             "sql() runs one statement that reads (SELECT, FROM, WITH, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN). "
             "To write, use the methods of a collection."

@@ -78,12 +78,13 @@ class FileVectors:
             )
 
     def write(self, slot: int, rows: Matrix) -> None:
-        """Append rows and fsync; on failure the file is as before."""
-        created = not self.path.exists()
+        """Append rows and fsync; on failure nothing that was committed has changed."""
         start = slot * self._width
+        if slot and not self.path.exists():
+            raise CorruptStoreError(f"The file of vectors {self.path} is gone. Restore the directory from a backup.")
         # Opened per call: no descriptor outlives the store, and on Windows a mapped file can still
         # be extended by another handle.
-        with self.path.open("wb" if created else "r+b", buffering=0) as file:
+        with self.path.open("r+b" if slot else "wb", buffering=0) as file:
             try:
                 file.seek(start)
                 remaining = np.ascontiguousarray(rows, dtype="<f4").data.cast("B")
@@ -93,7 +94,7 @@ class FileVectors:
             except BaseException:
                 self._cut(file.fileno(), start)
                 raise
-        if created:
+        if not slot:
             sync_directory(self.path.parent)
 
     @staticmethod
