@@ -143,7 +143,7 @@ def _ids(frame: nw.DataFrame[Any], names: list[str], asked: str | None) -> tuple
             )
         if getattr(index, "nlevels", 1) > 1:
             raise InvalidArgumentError("The index of the frame has several levels. Name a column of ids: id=...")
-        values = _arrow(nw.from_native(index.to_series(), series_only=True))
+        values = _index_values(index)
         where = "the index of the frame"
     if pa.types.is_integer(values.type):
         values = values.cast(pa.large_string())
@@ -154,6 +154,15 @@ def _ids(frame: nw.DataFrame[Any], names: list[str], asked: str | None) -> tuple
     if len(ids.unique()) != len(ids):
         batch.check_unique(ids.to_pylist())
     return ids, column
+
+
+def _index_values(index: Any) -> pa.Array:
+    if _is_object(index):
+        listed = [None if batch.is_missing(value) else value for value in index.tolist()]
+        if not _all_text(listed):
+            raise InvalidArgumentError("Ids are texts or whole numbers; the index of the frame mixes types.")
+        return batch.text_array(listed, "ID")
+    return _arrow(nw.from_native(index.to_series(), series_only=True))
 
 
 # vectors --------------------------------------------------------------------------------------

@@ -234,6 +234,13 @@ def _encodable(text: str, what: str) -> None:
         ) from error
 
 
+def patterns(tree: Where) -> set[str]:
+    """The regular expressions in a tree."""
+    if isinstance(tree, All | AnyOf):
+        return set().union(*(patterns(member) for member in tree.members))
+    return {tree.pattern} if isinstance(tree, Text) and tree.regex else set()
+
+
 def both(first: Where | None, second: Where | None) -> Where | None:
     """The conjunction of two trees that may be absent.
 

@@ -19,6 +19,7 @@ import duckdb
 from chroma_nb.errors import ForeignStoreError, NewerStoreError, ReadOnlyStoreError
 from chroma_nb.store import schema
 from chroma_nb.store.duck_errors import translated
+from chroma_nb.store.files import publish
 from chroma_nb.store.items import ItemTables
 from chroma_nb.store.schema import SCHEMA, items_table, literal, sparse_table
 from chroma_nb.store.where_sql import SQL_TYPES, Place
@@ -59,22 +60,43 @@ class Catalog:
         self.items = ItemTables(self._connection)
         try:
             with translated(path):
-                self._attach(path, read_only)
+                self._set_up()
+                if path is not None and not read_only and not path.exists():
+                    self._make(path)
+                self._attach(path, "READ_ONLY" if read_only else "READ_WRITE")
                 self._migrate(path, read_only)
         except BaseException:
             self._connection.close()
             raise
 
-    def _attach(self, path: Path | None, read_only: bool) -> None:
-        if path is None:
-            self._connection.execute("ATTACH ':memory:' AS store")
-        else:
-            # The version is said for new files only: a file made otherwise is judged by its content.
-            version = "" if path.exists() else f"(STORAGE_VERSION '{schema.STORAGE_VERSION}')"
-            self._connection.execute(f"ATTACH {literal(str(path))} AS store {'(READ_ONLY)' if read_only else version}")
-        # Names in a statement never mean the Python variables of whoever runs it.
-        self._connection.execute("SET python_enable_replacements = false")
+    def _set_up(self) -> None:
+        for setting in (
+            # Names in a statement never mean the Python variables of whoever runs it.
+            "python_enable_replacements",
+            # Nothing is ever downloaded because a statement or a file looks as if it needed it.
+            "autoinstall_known_extensions",
+            "autoload_known_extensions",
+        ):
+            self._connection.execute(f"SET {setting} = false")
+
+    def _attach(self, path: Path | None, options: str) -> None:
+        target = ":memory:" if path is None else str(path)
+        # Without the type DuckDB guesses it from the file's first bytes.
+        self._connection.execute(f"ATTACH {literal(target)} AS store (TYPE duckdb, {options})")
         self._connection.execute("USE store")
+
+    def _make(self, path: Path) -> None:
+        """Make the file under another name first: a half-made database never has the final one."""
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
+        try:
+            self._attach(temporary, f"STORAGE_VERSION '{schema.STORAGE_VERSION}'")
+            self._migrate(temporary, read_only=False)
+            self._connection.execute("USE memory")
+            self._connection.execute("DETACH store")
+            publish(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def _migrate(self, path: Path | None, read_only: bool) -> None:
         version = self._schema_version(path)

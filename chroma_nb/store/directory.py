@@ -18,7 +18,6 @@ from chroma_nb.store.duck_errors import translated
 _log = logging.getLogger(__name__)
 
 DATABASE = "chroma_nb.duckdb"
-_DUCKDB_HEADERS = 3 * 4096  # of a file that DuckDB has begun to write
 _FOREIGN = {
     "chroma.sqlite3": "a database of Chroma 0.4 or later",
     "chroma-embeddings.parquet": "a database of Chroma 0.3 (duckdb+parquet)",
@@ -40,17 +39,8 @@ class Directory:
         with translated(path):
             self._check()
             if not read_only:
-                self._forget_unfinished()
                 for folder in (path, path / "vectors", path / "graphs"):
                     folder.mkdir(parents=True, exist_ok=True)
-
-    def _forget_unfinished(self) -> None:
-        """Remove a database whose making was cut off before anything was in it (kill -9, power)."""
-        if self.database.exists() and self.database.stat().st_size < _DUCKDB_HEADERS:
-            folder = self.path / "vectors"
-            if not folder.exists() or not any(folder.iterdir()):
-                _log.warning("%s was never finished; it is made anew", self.database)
-                self.database.unlink()
 
     def _check(self) -> None:
         if self.path.exists() and not self.path.is_dir():
@@ -92,3 +82,4 @@ class Directory:
         kept = {path for entry in entries for path in (self.vectors(entry), self.graph(entry))}
         for folder in (self.path / "vectors", self.path / "graphs"):
             self.remove(*(path for path in folder.iterdir() if path not in kept))
+        self.remove(*self.path.glob(f"{DATABASE}.*.new*"))

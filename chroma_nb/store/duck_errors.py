@@ -62,7 +62,7 @@ def _translate(error: duckdb.Error, path: Path | None) -> ChromaNbError:
         )
     if "not a valid DuckDB database file" in text:
         return ForeignStoreError(f"{where} is not a chroma_nb store. Choose another directory, or move that file away.")
-    if "version number" in text and "read versions" in text:
+    if "version number" in text and re.search("read (storage )?versions", text):
         return NewerStoreError(
             f"{where} was written by a newer DuckDB than the {duckdb.__version__} installed here. "
             "Run: pip install --upgrade duckdb"
@@ -79,14 +79,20 @@ def _translate(error: duckdb.Error, path: Path | None) -> ChromaNbError:
 
 def _os_error(error: OSError, path: Path | None) -> ChromaNbError:
     where = str(error.filename or path)
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return ForeignStoreError(
+            f"{where}: a part of this path is a file. A store is a directory: choose another path."
+        )
     if isinstance(error, PermissionError) or error.errno == 30:  # 30: read-only file system
         return ReadOnlyStoreError(_no_permission(where, Path(where)))
     return StoreWriteError(_no_space(where, str(error)))
 
 
 def _no_permission(where: str, path: Path | None) -> str:
-    folder = None if path is None else path if path.is_dir() else path.parent
-    if folder is not None and not os.access(folder, os.R_OK | os.X_OK):
+    # os.path.isdir, unlike Path.is_dir, says False of what may not be looked at.
+    folder = None if path is None else path if os.path.isdir(path) else path.parent  # noqa: PTH112
+    effective = os.access in os.supports_effective_ids
+    if folder is not None and not os.access(folder, os.R_OK | os.X_OK, effective_ids=effective):
         return f"No permission to read {where}. Ask its owner for access, or choose a directory of your own."
     return (
         f"No permission to write at {where}. Open it for reading only with Client(path, read_only=True), or choose a "

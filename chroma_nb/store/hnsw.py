@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.errors import CorruptStoreError
-from chroma_nb.store.vectors import sync_directory
+from chroma_nb.store.files import sync_directory
 from chroma_nb.types import BoolArray, IndexSettings, IntArray, Matrix, Metric
 
 _MAGIC = b"chroma_nb graph 1\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 
 import duckdb
@@ -113,14 +113,16 @@ class ItemTables:
             found[key] = SparseColumn(rows[start:stop], joined)
         return found
 
-    def matching(self, number: int, condition: Condition) -> IntArray:
-        """Row numbers of the items that fulfil a condition.
+    def matching(self, number: int, condition: Condition, patterns: Set[str]) -> IntArray:
+        """Row numbers of the items that fulfil a condition, in which these ``patterns`` occur.
 
         Raises:
             InvalidArgumentError: a pattern in it is not a regular expression.
         """
         sql, params = condition
         try:
+            for pattern in sorted(patterns):  # said also of those that no item is compared with
+                self._connection.execute("SELECT regexp_matches('', ?::VARCHAR)", [pattern]).fetchone()
             found = self._connection.execute(
                 f'SELECT "row" FROM {items_table(number)} WHERE {sql}', params
             ).fetchnumpy()

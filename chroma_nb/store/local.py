@@ -42,6 +42,7 @@ from chroma_nb.types import (
     Records,
     Selection,
 )
+from chroma_nb.where import patterns
 
 _log = logging.getLogger(__name__)
 
@@ -241,7 +242,8 @@ class LocalStore:
     def _matching(self, shelf: Shelf, selection: Selection) -> IntArray:
         number = shelf.state.entry.number
         condition = where_sql.condition(selection.where, shelf.state.places, schema.sparse_table(number))
-        return shelf.state.mirror.positions(self._shelves.catalog.items.matching(number, condition))
+        rows = self._shelves.catalog.items.matching(number, condition, patterns(selection.where))
+        return shelf.state.mirror.positions(rows)
 
     def query(
         self,

@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from chroma_nb.errors import CorruptStoreError
+from chroma_nb.store.files import sync_directory
 from chroma_nb.store.growing import Growing
 from chroma_nb.types import Matrix
 
@@ -114,14 +115,3 @@ class FileVectors:
     def close(self) -> None:
         """Forget the mapping; the memory goes with the last view of it."""
         self._mapped = np.empty((0, self.dimension), dtype=np.float32)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the creation or renaming of files in a directory durable, where the system can."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
