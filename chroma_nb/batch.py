@@ -93,16 +93,20 @@ def documents_array(documents: object) -> pa.Array:
     return text_array(listed, "document")
 
 
-def text_array(texts: Iterable[str | None], what: str) -> pa.Array:
-    """Python strings as Arrow ``large_string``; InvalidArgumentError for what is not Unicode."""
+def text_array(texts: Iterable[str | None], what: str, positions: Sequence[int] | None = None) -> pa.Array:
+    """Python strings as Arrow ``large_string``; InvalidArgumentError for what is not Unicode.
+
+    ``positions`` are those of the texts in the call, if not 0, 1, 2, ...
+    """
     listed = list(texts)
     try:
         return pa.array(listed, pa.large_string())
     except (UnicodeEncodeError, pa.ArrowException) as error:
         for position, text in enumerate(listed):
             if text is not None and any("\ud800" <= char <= "\udfff" for char in text):
+                at = position if positions is None else positions[position]
                 raise InvalidArgumentError(
-                    f"The {what} at position {position} is not valid Unicode (it holds a lone surrogate): {text!r}"
+                    f"The {what} at position {at} is not valid Unicode (it holds a lone surrogate): {text!r}"
                 ) from error
         raise
 
@@ -290,7 +294,11 @@ def check_metadata_value(value: object, key: object, position: int | None = None
 def _columns(kinds: Mapping[Kind, tuple[list[int], list[Any]]], length: int, key: str) -> dict[Kind, pa.Array]:
     columns = {}
     for kind, (positions, values) in kinds.items():
-        array = text_array(values, f"value of {key!r}") if kind is Kind.STR else pa.array(values, ARROW_TYPES[kind])
+        array = (
+            text_array(values, f"value of {key!r}", positions)
+            if kind is Kind.STR
+            else pa.array(values, ARROW_TYPES[kind])
+        )
         columns[kind] = array if len(values) == length else spread(array, positions, length)
     return columns
 

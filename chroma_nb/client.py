@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +134,7 @@ class Client:
             if not get_or_create:
                 raise
             created = self._store.collection(info.name)
+            rules.check_same_settings(created, checked, configuration)
             if checked is not None and checked != created.metadata:
                 collection = self._collection(created, embedding_function)
                 collection.modify(metadata=checked)
@@ -181,8 +182,10 @@ class Client:
 
     # SQL --------------------------------------------------------------------------------------
 
-    def sql(self, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
+    def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pd.DataFrame:
         """Run one reading statement of DuckDB's SQL, each collection being a table of its name.
+
+        ``parameters`` stand for ``?`` in order, or for ``$name``.
 
         A table has the columns ``id``, ``document`` and one for each metadata key; ``embedding`` is there when the
         statement names it.

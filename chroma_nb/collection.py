@@ -165,13 +165,7 @@ class Collection:
         if name is not None:
             rules.check_name(name)
         checked = rules.check_collection_metadata(metadata)
-        if checked is not None:
-            space = rules.index_settings(checked).space
-            if "hnsw:space" in checked and space is not self._info.settings.space:
-                raise InvalidArgumentError(
-                    f"The space of a collection cannot change from {self._info.settings.space.value!r} to "
-                    f"{space.value!r}. Make a new collection and add the items there."
-                )
+        rules.check_same_settings(self._info, checked)
         self._info = self._store.modify_collection(self.id, name=name, metadata=checked)
 
     def create_index(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from chroma_nb.batch import check_metadata_value
 from chroma_nb.errors import InvalidArgumentError, suggest
-from chroma_nb.types import IndexSettings, MetadataValue, Metric
+from chroma_nb.types import CollectionInfo, IndexSettings, MetadataValue, Metric
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*[a-zA-Z0-9]", re.ASCII)
 _FOUR_NUMBERS = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", re.ASCII)
@@ -77,9 +77,24 @@ def check_key(key: object) -> str:
     return key
 
 
-def index_settings(
-    metadata: Mapping[str, MetadataValue] | None, configuration: Mapping[str, Any] | None = None
-) -> IndexSettings:
+def check_same_settings(
+    info: CollectionInfo, metadata: Mapping[str, MetadataValue] | None, configuration: Any = None
+) -> None:
+    """InvalidArgumentError if an index setting is asked for that the collection does not have."""
+    for key, value in _asked(metadata, configuration).items():
+        field = _HNSW_KEYS[key]
+        if field is None:
+            continue
+        current = getattr(info.settings, field)
+        wanted = getattr(index_settings({key: value}), field)
+        if wanted != current:
+            raise InvalidArgumentError(
+                f"{key} of collection {info.name!r} is {str(current)!r} and cannot become {str(wanted)!r}: the "
+                "settings of an index are fixed when its collection is made. Make a new collection and add the items there."
+            )
+
+
+def index_settings(metadata: Mapping[str, MetadataValue] | None, configuration: Any = None) -> IndexSettings:
     """The index settings that collection metadata (``hnsw:*``) or a ``configuration`` ask for.
 
     >>> index_settings({"hnsw:space": "cosine", "hnsw:M": "32"}).m
@@ -88,7 +103,17 @@ def index_settings(
     Raises:
         InvalidArgumentError: an unknown setting, or a value it cannot have.
     """
-    asked = {key: value for key, value in (metadata or {}).items() if key.startswith("hnsw:")}
+    values: dict[str, Any] = {}
+    for key, value in _asked(metadata, configuration).items():
+        field = _HNSW_KEYS[key]
+        read = Metric.parse(value) if field == "space" else _number(key, value)
+        if field is not None:
+            values[field] = read
+    return IndexSettings(**values)
+
+
+def _asked(metadata: Mapping[str, MetadataValue] | None, configuration: Any) -> dict[str, Any]:
+    asked: dict[str, Any] = {key: value for key, value in (metadata or {}).items() if key.startswith("hnsw:")}
     hnsw = (
         {} if configuration is None else configuration.get("hnsw", {}) if isinstance(configuration, Mapping) else None
     )
@@ -100,15 +125,10 @@ def index_settings(
         if name not in _CONFIGURATION_KEYS:
             raise InvalidArgumentError(f"Unknown HNSW configuration: {name}.{suggest(name, _CONFIGURATION_KEYS)}")
         asked[_CONFIGURATION_KEYS[name]] = value
-    values: dict[str, Any] = {}
-    for key, value in asked.items():
+    for key in asked:
         if key not in _HNSW_KEYS:
             raise InvalidArgumentError(f"Unknown HNSW parameter: {key}.{suggest(key, _HNSW_KEYS)}")
-        field = _HNSW_KEYS[key]
-        read = Metric.parse(value) if field == "space" else _number(key, value)
-        if field is not None:
-            values[field] = read
-    return IndexSettings(**values)
+    return asked
 
 
 def _number(key: str, value: object) -> float:

@@ -276,9 +276,11 @@ def _kinds(series: nw.Series[Any], name: str) -> dict[Kind, pa.Array]:
         # In a frame NaN is how a missing number looks.
         array = pc.if_else(pc.is_nan(array), pa.scalar(None, pa.float64()), array)
     try:
-        return {kind: array.cast(ARROW_TYPES[kind])}
+        array = array.cast(ARROW_TYPES[kind])
     except pa.ArrowInvalid as error:
         raise InvalidArgumentError(f"Column {name!r} holds numbers that do not fit in 64 bits: {error}") from error
+    # Concatenating copies: a later change of the frame must not reach into the store.
+    return {kind: pa.concat_arrays([array, array.slice(0, 0)])}
 
 
 def _kind_of(type_: pa.DataType) -> Kind | None:

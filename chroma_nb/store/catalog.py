@@ -78,6 +78,8 @@ class Catalog:
             "autoload_known_extensions",
         ):
             self._connection.execute(f"SET {setting} = false")
+        # More than 2 GiB of text in a column need 64-bit offsets.
+        self._connection.execute("SET arrow_large_buffer_size = true")
 
     def _attach(self, path: Path | None, options: str) -> None:
         target = ":memory:" if path is None else str(path)
@@ -125,15 +127,15 @@ class Catalog:
         ).fetchall()
         if ("chroma_nb",) not in found:
             tables = self._connection.execute(
-                "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'store'"
-            ).fetchone()
-            if tables is not None and tables[0]:
+                "SELECT table_name FROM duckdb_tables() WHERE database_name = 'store'"
+            ).fetchall()
+            if tables:
                 raise ForeignStoreError(
                     f"{path} is a DuckDB database, but not one of chroma_nb. Choose another directory."
                 )
             return 0
-        row = self._connection.execute(f"SELECT value FROM {SCHEMA}.store WHERE key = 'version'").fetchone()
-        return int(row[0]) if row else 0
+        rows = self._connection.execute(f"SELECT value FROM {SCHEMA}.store WHERE key = 'version'").fetchall()
+        return int(rows[0][0]) if rows else 0
 
     def close(self) -> None:
         """Close the database; a file gets its write-ahead log merged by DuckDB."""
@@ -142,7 +144,7 @@ class Catalog:
     def alive(self) -> bool:
         """Whether the database still answers; after some failed commits DuckDB refuses all work."""
         try:
-            self._connection.execute(f"SELECT count(*) FROM {SCHEMA}.store").fetchone()
+            self._connection.execute(f"SELECT count(*) FROM {SCHEMA}.store").fetchall()
         except duckdb.Error:
             return False
         return True
@@ -181,11 +183,11 @@ class Catalog:
     def create(self, info: CollectionInfo) -> Entry:
         """A new collection with its tables."""
         with self.transaction():
-            row = self._connection.execute(
+            rows = self._connection.execute(
                 f"UPDATE {SCHEMA}.store SET value = (value::INTEGER + 1)::VARCHAR WHERE key = 'collections' "
                 "RETURNING value"
-            ).fetchone()
-            entry = Entry(int(row[0]) if row else 0, info, 0, 0, 0)
+            ).fetchall()
+            entry = Entry(int(rows[0][0]), info, 0, 0, 0)
             for statement in schema.item_tables(entry.number):
                 self._connection.execute(statement)
             self._connection.execute(

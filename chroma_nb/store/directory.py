@@ -8,16 +8,19 @@ PATH/graphs/<collection id>.<generation>.graph  search graphs; a cache
 from __future__ import annotations
 
 import logging
+import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from chroma_nb.errors import ForeignStoreError, ReadOnlyStoreError
+from chroma_nb.errors import CorruptStoreError, ForeignStoreError, InvalidArgumentError, ReadOnlyStoreError
 from chroma_nb.store.catalog import Entry
 from chroma_nb.store.duck_errors import translated
 
 _log = logging.getLogger(__name__)
 
 DATABASE = "chroma_nb.duckdb"
+_OWN_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.\d+\.(f32|graph|[0-9a-f]+\.tmp)")
 _FOREIGN = {
     "chroma.sqlite3": "a database of Chroma 0.4 or later",
     "chroma-embeddings.parquet": "a database of Chroma 0.3 (duckdb+parquet)",
@@ -36,13 +39,23 @@ class Directory:
     def __init__(self, path: Path, *, read_only: bool) -> None:
         self.path = path
         self.read_only = read_only
+        self._identity: tuple[int, int] | None = None
         with translated(path):
             self._check()
             if not read_only:
                 for folder in (path, path / "vectors", path / "graphs"):
                     folder.mkdir(parents=True, exist_ok=True)
 
+    def _own_files(self) -> list[Path]:
+        """Files with the names this store gives; others, whoever put them there, are none of its business."""
+        folders = [folder for folder in (self.path / "vectors", self.path / "graphs") if folder.is_dir()]
+        return [path for folder in folders for path in folder.iterdir() if _OWN_NAME.fullmatch(path.name)]
+
     def _check(self) -> None:
+        if os.sep == "/" and "\\" in str(self.path):
+            raise InvalidArgumentError(
+                f"{self.path}: DuckDB takes a backslash in a path for a slash. Choose another path."
+            )
         if self.path.exists() and not self.path.is_dir():
             raise ForeignStoreError(f"{self.path} is a file. A store is a directory: choose another path.")
         if self.database.exists():
@@ -53,8 +66,27 @@ class Directory:
                     f"{self.path} holds {what} ({name}), which chroma_nb does not change in place. "
                     "Choose another directory for the new store."
                 )
+        if any(path.suffix == ".f32" for path in self._own_files()):
+            raise CorruptStoreError(
+                f"{self.path} holds vectors of a store, but {DATABASE} is missing. Put it back, or choose another path."
+            )
         if self.read_only:
             raise ReadOnlyStoreError(f"{self.path} holds no store to read. Open it without read_only=True to make one.")
+
+    def opened(self) -> None:
+        """Remember which file the database is, for `intact`."""
+        self._identity = self._inode()
+
+    def intact(self) -> bool:
+        """Whether the database is still the file that was opened."""
+        return self._inode() == self._identity
+
+    def _inode(self) -> tuple[int, int] | None:
+        try:
+            status = self.database.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
     @property
     def database(self) -> Path:
@@ -80,6 +112,5 @@ class Directory:
     def sweep(self, entries: Iterable[Entry]) -> None:
         """Remove what interrupted deletions, compactions and savings left behind."""
         kept = {path for entry in entries for path in (self.vectors(entry), self.graph(entry))}
-        for folder in (self.path / "vectors", self.path / "graphs"):
-            self.remove(*(path for path in folder.iterdir() if path not in kept))
+        self.remove(*(path for path in self._own_files() if path not in kept))
         self.remove(*self.path.glob(f"{DATABASE}.*.new*"))

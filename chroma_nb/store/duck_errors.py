@@ -29,7 +29,7 @@ _FAILED_WRITE = (
     "Could not write",
     "Failed to commit",
 )
-_DAMAGE = ("checksum", "orrupt", "Could not read enough bytes", "attempted to read", "INTERNAL Error")
+_DAMAGE = ("checksum", "orrupt", "Could not read enough bytes", "attempted to read")
 
 
 @contextmanager
@@ -69,10 +69,16 @@ def _translate(error: duckdb.Error, path: Path | None) -> ChromaNbError:
         )
     if "ermission denied" in text or "Read-only file system" in text:
         return ReadOnlyStoreError(_no_permission(where, path))
+    if any(sign in text for sign in _FAILED_WRITE):
+        return StoreWriteError(_no_space(where, text))
+    if isinstance(error, duckdb.InternalException) or "has been invalidated" in text:
+        return StoreError(
+            f"DuckDB failed while working on {where}: {text}. What was committed is safe, and the store was opened "
+            "anew. Try again; if it happens again, please report it."
+        )
     if any(sign in text for sign in _DAMAGE) or isinstance(error, duckdb.SerializationException):
         return CorruptStoreError(f"{where} is damaged: {text}. Restore the directory from a backup.")
-    failed = isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.OutOfMemoryException)
-    if failed or any(sign in text for sign in _FAILED_WRITE):
+    if isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.OutOfMemoryException):
         return StoreWriteError(_no_space(where, text))
     return StoreError(f"The database at {where} failed: {text}")
 
@@ -85,6 +91,8 @@ def _os_error(error: OSError, path: Path | None) -> ChromaNbError:
         )
     if isinstance(error, PermissionError) or error.errno == 30:  # 30: read-only file system
         return ReadOnlyStoreError(_no_permission(where, Path(where)))
+    if isinstance(error, FileNotFoundError):
+        return StoreError(f"{where} is missing: {error}. Restore the directory from a backup, or choose another one.")
     return StoreWriteError(_no_space(where, str(error)))
 
 

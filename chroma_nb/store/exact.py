@@ -161,14 +161,14 @@ def _smallest(scores: Scores, k: int, margin: float, live: BoolArray | None) -> 
 
 def nearest_in_float64(metric: Metric, vectors: Matrix, slots: IntArray, query: Matrix, k: int) -> IntArray:
     """The k nearest among the rows at ``slots``, all distances in float64: slow, for unusual numbers."""
+    if len(slots) <= k:
+        return slots
     found = np.concatenate(
         [
             distances(metric, vectors[slots[at : at + _DISTANCE_ROWS]], query)
             for at in range(0, len(slots), _DISTANCE_ROWS)
         ]
     )
-    if k >= len(found):
-        return slots
     return np.asarray(slots[found <= np.partition(found, k - 1)[k - 1]])
 
 

@@ -4,6 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+
+def sync(descriptor: int) -> None:
+    """Bring what was written to a file onto the disk itself."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync alone leaves it in the drive's cache
+    if full is None:
+        os.fsync(descriptor)
+    else:
+        fcntl.fcntl(descriptor, full)
 
 
 def sync_directory(path: Path) -> None:

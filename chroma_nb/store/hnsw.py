@@ -13,8 +13,9 @@ bytes an item at 384 dimensions - but put back from the file of vectors on loadi
 from __future__ import annotations
 
 import json
-import os
 import threading
+import time
+import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,10 +27,11 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.errors import CorruptStoreError
-from chroma_nb.store.files import sync_directory
+from chroma_nb.store.files import sync, sync_directory
 from chroma_nb.types import BoolArray, IndexSettings, IntArray, Matrix, Metric
 
 _MAGIC = b"chroma_nb graph 1\n"
+_PATIENCE = 0.05  # seconds that a writer lets readers pass
 _ARRAYS = ("label_lookup_external", "label_lookup_internal", "element_levels", "link_lists")
 
 
@@ -52,6 +54,7 @@ class Graph:
             ef_construction=settings.construction_ef,
         )
         self._present = np.zeros(0, dtype=np.bool_)  # per slot below `upto`: in the graph and not deleted
+        self.deletions = 0
         self._gate = _Gate()
 
     def __len__(self) -> int:
@@ -84,6 +87,12 @@ class Graph:
             present = self._present.copy()
             present[gone] = False
             self._present = present
+            self.deletions += 1
+
+    def lacks(self, live: BoolArray) -> bool:
+        """Whether the graph covers a live slot without holding it: a newer state deleted it there."""
+        shared = min(len(self._present), len(live))
+        return bool((live[:shared] & ~self._present[:shared]).any())
 
     # searching --------------------------------------------------------------------------------
 
@@ -163,6 +172,7 @@ class Graph:
         # The mark of deletion is a bit in the links record, restored with it.
         graph._present = np.zeros(graph.upto, dtype=np.bool_)
         graph._present[slots[links[:, 2] & 1 == 0]] = True
+        graph.deletions = 0
         graph._gate = _Gate()
         return graph
 
@@ -174,7 +184,7 @@ def normalised(vectors: npt.NDArray[np.floating[Any]]) -> Matrix:
 
 
 def _write(path: Path, header: bytes, arrays: list[npt.NDArray[Any]]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
     parts = [len(header).to_bytes(8, "little") + header, *(array.tobytes() for array in arrays)]
     crc = 0
     try:
@@ -185,7 +195,7 @@ def _write(path: Path, header: bytes, arrays: list[npt.NDArray[Any]]) -> None:
                 file.write(part)
             file.write(crc.to_bytes(4, "little"))
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -213,20 +223,24 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
 
 
 class _Gate:
-    """Many readers or one writer; a writer waits while a reader does."""
+    """Many readers or one writer; a writer gives way to readers, but not for ever."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._readers = 0
         self._waiting = 0
         self._writing = False
+        self._writer_since = np.inf
+
+    def _overdue(self) -> bool:
+        return time.monotonic() - self._writer_since > _PATIENCE
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         with self._condition:
             self._waiting += 1
             try:
-                self._condition.wait_for(lambda: not self._writing)
+                self._condition.wait_for(lambda: not self._writing and not self._overdue())
             finally:
                 self._waiting -= 1
             self._readers += 1
@@ -240,8 +254,16 @@ class _Gate:
     @contextmanager
     def writing(self) -> Iterator[None]:
         with self._condition:
-            self._condition.wait_for(lambda: not self._writing and not self._readers and not self._waiting)
-            self._writing = True
+            self._condition.wait_for(lambda: not self._writing)  # one writer waits at a time
+            self._writer_since = time.monotonic()
+            try:
+                self._condition.wait_for(
+                    lambda: not self._writing and not self._readers and (not self._waiting or self._overdue())
+                )
+                self._writing = True
+            finally:
+                self._writer_since = np.inf
+                self._condition.notify_all()
         try:
             yield
         finally:

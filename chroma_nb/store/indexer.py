@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chroma_nb.errors import ChromaNbError, CorruptStoreError
+from chroma_nb.errors import CorruptStoreError
 from chroma_nb.store.hnsw import Graph
 from chroma_nb.store.protocol import Progress
 from chroma_nb.store.search import wants_graph
@@ -103,8 +103,9 @@ class Indexer:
             try:
                 with self._building:
                     self._build(shelf, _slack(shelf), None)
-            except (ChromaNbError, OSError, RuntimeError, MemoryError):
+            except Exception:  # noqa: BLE001 - logged, whatever it is
                 # Searches stay exact without a graph: worth a word, not worth a broken notebook.
+                shelf.graph_failed = True
                 _log.exception("building the search graph failed; searches stay exact, but slower")
             with self._lock:
                 if not self._pending or self._stopping:
@@ -187,7 +188,7 @@ def _slack(shelf: Shelf) -> int:
 
 def _lags(shelf: Shelf) -> bool:
     vectors, slots = shelf.vectors, shelf.state.entry.next_slot
-    if vectors is None or not wants_graph(slots, vectors.dimension):
+    if vectors is None or shelf.graph_failed or not wants_graph(slots, vectors.dimension):
         return False
     return shelf.graph is None or slots - shelf.graph.upto > _slack(shelf)
 

@@ -84,8 +84,8 @@ class ItemTables:
 
     def count(self, number: int) -> int:
         """How many items there are."""
-        row = self._connection.execute(f"SELECT count(*) FROM {items_table(number)}").fetchone()
-        return int(row[0]) if row else 0
+        rows = self._connection.execute(f"SELECT count(*) FROM {items_table(number)}").fetchall()
+        return int(rows[0][0])
 
     def load(self, number: int, columns: Sequence[str]) -> pa.Table:
         """All items, in order, with ``row``, ``slot`` and these columns."""
@@ -122,7 +122,7 @@ class ItemTables:
         sql, params = condition
         try:
             for pattern in sorted(patterns):  # said also of those that no item is compared with
-                self._connection.execute("SELECT regexp_matches('', ?::VARCHAR)", [pattern]).fetchone()
+                self._connection.execute("SELECT regexp_matches('', ?::VARCHAR)", [pattern]).fetchall()
             found = self._connection.execute(
                 f'SELECT "row" FROM {items_table(number)} WHERE {sql}', params
             ).fetchnumpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from chroma_nb.errors import (
     suggest,
 )
 from chroma_nb.store import schema, sql_views, where_sql, writing
+from chroma_nb.store.duck_errors import translated
 from chroma_nb.store.indexer import Indexer
 from chroma_nb.store.mirror import ascending
 from chroma_nb.store.protocol import Progress
@@ -61,6 +63,7 @@ class LocalStore:
     def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
         self.read_only = read_only
         self.closed = False
+        self._process = os.getpid()
         self._lock = threading.RLock()
         self._shelves = Shelves(path, read_only=read_only)
         self._indexer = Indexer(self._shelves, saves=not read_only)
@@ -203,8 +206,7 @@ class LocalStore:
         """After a write: drop dead vectors when they are many, and let the graph catch up."""
         try:
             shelf = writing.compact(self._shelves, shelf)
-        except (StoreError, OSError) as error:
-            # The write itself is committed; dead vectors only cost space.
+        except Exception as error:  # noqa: BLE001 - the write itself is committed, dead vectors only cost space
             _log.warning("could not compact the vectors of %s: %s", shelf.state.entry.info.name, error)
         else:
             self._indexer.wake(shelf)
@@ -222,7 +224,7 @@ class LocalStore:
         """The selected items."""
         with self._open():
             shelf = self._shelves.shelf(collection)
-            state, vectors = shelf.state, shelf.vectors
+            state, vectors = shelf.state, shelf.held()
             positions = self._select(shelf, selection)
         stop = len(positions) if limit is None else offset + limit
         return state.records(positions[offset:stop], include, vectors)
@@ -258,7 +260,7 @@ class LocalStore:
         """The nearest selected items of each row of ``vectors``."""
         with self._open():
             shelf = self._shelves.shelf(collection)
-            state, kept = shelf.state, shelf.vectors
+            state = shelf.state
             dimension = state.entry.info.dimension
             if dimension is not None and vectors.shape[1] != dimension:
                 raise writing.wrong_dimension(state.entry.info, vectors.shape[1])
@@ -266,15 +268,12 @@ class LocalStore:
             if not selection.everything:
                 allowed = ascending(state.mirror.slots[self._select(shelf, selection)])
             space = shelf.space()
-        if kept is None:
-            found = [(np.empty(0, dtype=np.int64), np.empty(0))] * len(vectors)
-        else:
-            found = nearest(space, vectors, n_results, allowed, force_exact=exact)
+        found = nearest(space, vectors, n_results, allowed, force_exact=exact)
         self._indexer.wake(shelf)
         counts = [len(slots) for slots, _ in found]
         positions = space.position_of_slot[np.concatenate([slots for slots, _ in found])]
         return Hits(
-            records=state.records(positions, include, kept),
+            records=state.records(positions, include, space.vectors),
             query=np.repeat(np.arange(len(found)), counts),
             rank=np.concatenate([np.arange(count) for count in counts]),
             distance=np.concatenate([distances for _, distances in found]),
@@ -287,7 +286,7 @@ class LocalStore:
             shelf = self._shelves.shelf(collection)
         self._indexer.catch_up(shelf, progress)
 
-    def sql(self, statement: str, parameters: Sequence[Any] = ()) -> pa.Table:
+    def sql(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
         """Run one reading statement with each collection as a view."""
         with self._open():
             sources = [
@@ -313,22 +312,36 @@ class LocalStore:
             for shelf in self._shelves.loaded():
                 self._indexer.save(shelf)
 
+    def intact(self) -> bool:
+        """Whether this is still the store in its directory: open, in this process, and not deleted."""
+        directory = self._shelves.directory
+        return not self.closed and os.getpid() == self._process and (directory is None or directory.intact())
+
     def close(self) -> None:
         """Let go of files and threads."""
         if self.closed:
             return
+        if os.getpid() != self._process:
+            self.closed = True  # a fork's copy: the files belong to the process that opened them
+            return
         self._indexer.stop()
         with self._lock:
             self.closed = True
-            for shelf in self._shelves.loaded():
-                self._indexer.save(shelf)
-            self._shelves.close()
+            try:
+                for shelf in self._shelves.loaded():
+                    self._indexer.save(shelf)
+            finally:
+                self._shelves.close()
 
     @contextmanager
     def _open(self, *, writing: bool = False) -> Iterator[None]:
+        if os.getpid() != self._process:
+            # A forked process shares the files and not their state: both would write over each other.
+            raise StoreError("This client was made in another process. Make a new one here with Client(...).")
         with self._lock:
             if self.closed:
                 raise ClosedStoreError("This client was closed. Make a new one with Client(...).")
             if writing and self.read_only:
                 raise ReadOnlyStoreError(f"{self.location} was opened with read_only=True: it cannot be changed.")
-            yield
+            with translated(None if self._shelves.directory is None else self._shelves.directory.path):
+                yield

@@ -76,7 +76,6 @@ class Mirror:
         cls, table: pa.Table, types: Mapping[str, pa.DataType], sparse: Mapping[int, SparseColumn], slots: int
     ) -> Mirror:
         """Build from a table with the columns ``row``, ``slot`` and those of ``types``, ordered by row."""
-        table = table.combine_chunks()
         rows = table.column("row").to_numpy().astype(np.int64, copy=True)
         item_slots = table.column("slot").to_numpy().astype(np.int64, copy=True)
         position_of_slot = np.full(slots, -1, dtype=np.int64)
@@ -233,8 +232,8 @@ def _places(slots: IntArray, known: int, start: int) -> IntArray:
 
 
 def _one(column: pa.ChunkedArray, type_: pa.DataType) -> pa.Array:
-    array = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks) if column.chunks else None
-    return pa.array([], type_) if array is None else array.cast(type_)
+    chunks = [chunk.cast(type_) for chunk in column.chunks]
+    return chunks[0] if len(chunks) == 1 else pa.concat_arrays([pa.array([], type_), *chunks])
 
 
 def _cut(chunk: Chunk) -> tuple[Chunk, ...]:

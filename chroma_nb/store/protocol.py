@@ -111,7 +111,7 @@ class Store(Protocol):
     def build_index(self, collection: uuid.UUID, progress: Progress | None = None) -> None:
         """Wait until the index covers every item (nothing to do where search is exact)."""
 
-    def sql(self, statement: str, parameters: Sequence[Any] = ()) -> pa.Table:
+    def sql(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
         """Run one reading statement with each collection as a view of its name; SqlError."""
 
     def persist(self) -> None:

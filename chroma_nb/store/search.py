@@ -32,6 +32,8 @@ _TAIL_ELEMENTS = EXACT_ELEMENTS
 # thread because its filter is a Python callable.
 _MANY_QUERIES = 8
 _MANY_SURVIVORS = 200_000
+# Asked for a larger share of all items, the graph is slower than a scan, and misses more.
+_MOST_RESULTS = 0.05
 # Above this share of all slots a scan of everything beats gathering.
 _SCAN_SHARE = 0.25
 
@@ -55,19 +57,28 @@ class Space:
     dead: bool
     lengths: exact.Lengths
     graph: Graph | None = None
-    _forgotten: int = -1
+    _mark: tuple[int, int] = (-1, -1)
+    _complete: bool = True
 
     @cached_property
     def live(self) -> BoolArray:
         """Bool per slot: holds the vector of a live item."""
         return self.position_of_slot >= 0
 
-    def forget(self, graph: Graph) -> None:
-        """Tell the graph which slots are gone, once per state of both."""
-        if self.dead and self._forgotten != graph.upto:
-            upto = graph.upto
-            graph.forget(self.live)
-            self._forgotten = upto
+    def agree(self, graph: Graph) -> tuple[int, int] | None:
+        """Tell the graph which slots are gone, once per state of both.
+
+        Returns:
+            A mark of the graph's state; None if the graph has lost items that are live in this state,
+            because a newer state deleted them.
+        """
+        if self._mark != (graph.upto, graph.deletions):
+            if self.dead:
+                graph.forget(self.live)
+            mark = (graph.upto, graph.deletions)
+            self._complete = not graph.lacks(self.live)
+            self._mark = mark
+        return self._mark if self._complete else None
 
 
 def wants_graph(slots: int, dimension: int) -> bool:
@@ -150,19 +161,11 @@ def _by_graph(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -
     """Candidates from the graph and the slots behind it; None when an exact answer is better or needed."""
     graph = space.graph
     slots, dimension = space.vectors.shape
-    if graph is None or not wants_graph(slots, dimension):
+    if graph is None or not wants_graph(slots, dimension) or _exact_is_better(slots, len(queries), k, allowed):
         return None
-    upto = graph.upto
-    if (
-        upto > slots
-        or (slots - upto) * dimension > _TAIL_ELEMENTS
-        or (
-            allowed is not None
-            and len(allowed) <= (_MANY_SURVIVORS if len(queries) >= _MANY_QUERIES else EXACT_SURVIVORS)
-        )
-    ):
+    upto, mark = graph.upto, space.agree(graph)
+    if mark is None or upto > slots or (slots - upto) * dimension > _TAIL_ELEMENTS:
         return None
-    space.forget(graph)
     covered, behind = _split(space, allowed, upto)
     wanted = min(k, covered)
     if wanted == 0:
@@ -175,12 +178,18 @@ def _by_graph(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -
     labels = graph.search(queries, wanted, mask, os.cpu_count() or 1)
     if labels is None:
         return None
-    if labels.max(initial=0) >= upto or (space.position_of_slot[labels] < 0).any():
+    if graph.deletions != mark[1] or labels.max(initial=0) >= upto or (space.position_of_slot[labels] < 0).any():
         # The graph moved on, or forgot an item of this state, while we searched.
         return None
     if len(behind) == 0:
         return list(labels)
     return [np.concatenate(pair) for pair in zip(labels, _among(space, queries, k, behind), strict=True)]
+
+
+def _exact_is_better(slots: int, queries: int, k: int, allowed: IntArray | None) -> bool:
+    if k > _MOST_RESULTS * slots:
+        return True
+    return allowed is not None and len(allowed) <= (_MANY_SURVIVORS if queries >= _MANY_QUERIES else EXACT_SURVIVORS)
 
 
 def _split(space: Space, allowed: IntArray | None, upto: int) -> tuple[int, IntArray]:

@@ -28,6 +28,10 @@ class LocalStores:
         with self._lock:
             key = path.expanduser().resolve()
             store = self._stores.get(key)
+            if store is not None and not store.intact():
+                # The directory was deleted or replaced under an open client, which is how notebooks
+                # are often started anew.
+                store.close()
             if store is None or store.closed:
                 store = LocalStore(key, read_only=read_only)
                 self._stores[key] = store

@@ -37,8 +37,8 @@ class State:
                     found.append(key)
         return frozenset(found)
 
-    def records(self, positions: IntArray, include: frozenset[str], vectors: Vectors | None) -> Records:
-        """The items at these positions, in this order."""
+    def records(self, positions: IntArray, include: frozenset[str], vectors: Matrix) -> Records:
+        """The items at these positions, in this order; ``vectors`` are those of all slots."""
         names = ["id"]
         if "documents" in include:
             names.append("document")
@@ -56,14 +56,14 @@ class State:
             gaps=self.gaps,
         )
 
-    def _embeddings(self, positions: IntArray, vectors: Vectors | None) -> Matrix:
-        if vectors is None or len(positions) == 0:
+    def _embeddings(self, positions: IntArray, vectors: Matrix) -> Matrix:
+        if len(positions) == 0:
             return np.empty((0, self.entry.info.dimension or 0), dtype=np.float32)
         slots = self.mirror.slots[positions]
-        first, held = int(slots[0]), vectors.view(self.entry.next_slot)
+        first = int(slots[0])
         if bool((np.diff(slots) == 1).all()):
-            return held[first : first + len(slots)].copy()  # a copy in one piece is twice as fast
-        return held[slots]
+            return vectors[first : first + len(slots)].copy()  # a copy in one piece is twice as fast
+        return vectors[slots]
 
     def _metadata(self, taken: dict[str, pa.Array], positions: IntArray) -> MetadataColumns:
         rows = self.mirror.rows[positions]
@@ -95,6 +95,7 @@ class Shelf:
         saved: how many slots the graph file covers.
         dropped: nobody shall use this shelf any more.
         graph_tried: whether the graph file was looked for.
+        graph_failed: building failed once; it is not tried again before the next opening.
         successors: vectors of later generations, should a compaction be interrupted.
     """
 
@@ -104,6 +105,7 @@ class Shelf:
         self.saved = 0
         self.dropped = False
         self.graph_tried = False
+        self.graph_failed = False
         self.successors: dict[int, Vectors] = {}
         self._lengths = Lengths(state.entry.info.settings.space)
         self._positions: dict[str, int] | None = None
@@ -134,16 +136,23 @@ class Shelf:
             for id_ in ids.to_pylist():
                 del self._positions[id_]
 
+    def held(self) -> Matrix:
+        """The vectors of all slots of the current state, without a copy.
+
+        Taken while the store is locked: the file behind a matrix may go, the matrix stays.
+        """
+        if self.vectors is None:
+            return np.empty((0, self.state.entry.info.dimension or 0), dtype=np.float32)
+        return self.vectors.view(self.state.entry.next_slot)
+
     def space(self) -> Space:
         """The vectors of the current state, to be searched; one object per state."""
         state = self.state
         cached: Space | None = self.__dict__.get("_space")
         if cached is None or cached.position_of_slot is not state.mirror.position_of_slot:
-            slots = state.entry.next_slot
-            vectors = np.empty((0, 0), dtype=np.float32) if self.vectors is None else self.vectors.view(slots)
             place = state.mirror.position_of_slot
             dead = len(place) != state.mirror.count
-            cached = Space(state.entry.info.settings.space, vectors, place, dead, self._lengths)
+            cached = Space(state.entry.info.settings.space, self.held(), place, dead, self._lengths)
             self.__dict__["_space"] = cached
         cached.graph = self.graph
         return cached

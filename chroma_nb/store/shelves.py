@@ -12,9 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from chroma_nb.errors import CollectionExistsError, CollectionNotFoundError, StoreWriteError
+from chroma_nb.errors import CollectionExistsError, CollectionNotFoundError
 from chroma_nb.store import changes
 from chroma_nb.store.catalog import Catalog, Entry
 from chroma_nb.store.directory import Directory
@@ -37,6 +35,8 @@ class Shelves:
         self._read_only = read_only
         self.directory = None if path is None else Directory(path, read_only=read_only)
         self.catalog = self._open_catalog()
+        if self.directory is not None:
+            self.directory.opened()
         self._entries: dict[uuid.UUID, Entry] | None = None
         self._shelves: dict[uuid.UUID, Shelf] = {}
         self._stale: set[uuid.UUID] = set()
@@ -114,16 +114,16 @@ class Shelves:
     def shelf(self, collection: uuid.UUID) -> Shelf:
         """The collection in memory, read from the database when first needed or after a failed write."""
         if collection in self._stale:
-            old = self._shelves.pop(collection, None)
-            if old is not None:
-                old.dropped = True
-            self._stale.discard(collection)
+            old = self._shelves.get(collection)
             entry = self.entry(collection)
             vectors = None
-            if old is not None and self.directory is None:
+            if old is not None and self.directory is None and entry.info.dimension is not None:
                 # In memory the vectors themselves are all there is of them.
                 vectors = old.successors.get(entry.generation, old.vectors)
             self._shelves[collection] = self.load(entry, vectors)
+            self._stale.discard(collection)
+            if old is not None:
+                old.dropped = True
         elif collection not in self._shelves:
             self._shelves[collection] = self.load(self.entry(collection), None)
         return self._shelves[collection]
@@ -147,10 +147,7 @@ class Shelves:
 
     def vectors(self, collection: uuid.UUID) -> Matrix:
         """The vectors of all slots, shape (slots, dim), without a copy."""
-        shelf = self.shelf(collection)
-        if shelf.vectors is None:
-            return np.empty((0, 1), dtype=np.float32)
-        return shelf.vectors.view(shelf.state.entry.next_slot)
+        return self.shelf(collection).held()
 
     def replace(self, shelf: Shelf, successor: Shelf) -> None:
         """Put another shelf in the place of one that nobody shall use any more."""
@@ -194,12 +191,11 @@ class Shelves:
         try:
             with translated(None if self.directory is None else self.directory.path):
                 yield
-        except BaseException as error:
+        except BaseException:
             self._entries = None
             if collection is not None:
                 self._stale.add(collection)
-            if isinstance(error, StoreWriteError):
-                self._reopen()
+            self._reopen()
             raise
 
     def _reopen(self) -> None:

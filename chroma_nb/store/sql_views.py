@@ -54,8 +54,12 @@ class Reader:
         with self._translated():
             _check_reading(statement)
             _make_views(cursor, statement, sources)
+            # From here on the rows are those the views were made for: a snapshot begins with the
+            # first look at the database.
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            cursor.execute(f"SELECT count(*) FROM {SCHEMA}.store").fetchall()
 
-    def run(self, parameters: Sequence[Any]) -> pa.Table:
+    def run(self, parameters: Sequence[Any] | Mapping[str, Any]) -> pa.Table:
         """The result; Ctrl-C ends it."""
         with self._translated(), ThreadPoolExecutor(1) as worker:
             result = worker.submit(_read, self._cursor, self._statement, parameters)
@@ -74,10 +78,10 @@ class Reader:
             raise SqlError(f"{str(error).strip()}\nTables are the collections: {self._names}.") from error
 
 
-def _read(cursor: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any]) -> pa.Table:
-    cursor.execute("BEGIN TRANSACTION READ ONLY")
+def _read(cursor: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> pa.Table:
+    given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
     try:
-        relation = cursor.sql(statement, params=list(parameters) or None)
+        relation = cursor.sql(statement, params=given or None)
         return pa.table({}) if relation is None else relation.to_arrow_table()
     finally:
         cursor.execute("ROLLBACK")
@@ -168,11 +172,11 @@ def _aliases(keys: list[str]) -> list[str]:
 def _register_vectors(cursor: duckdb.DuckDBPyConnection, source: Source) -> str:
     """The vectors as a table (slot, embedding), without a copy."""
     entry = source.entry
-    name = f"chroma_nb_vectors_{entry.number}"
+    name = f"vectors {entry.number}"  # no collection can have a name with a space
     dimension = entry.info.dimension or 1
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(source.vectors().reshape(-1)), dimension)
     cursor.register(name, pa.table({"slot": np.arange(len(vectors)), "embedding": vectors}))
-    return name
+    return quote(name)
 
 
 def _old_table(cursor: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> str:

@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from chroma_nb.errors import CorruptStoreError
-from chroma_nb.store.files import sync_directory
+from chroma_nb.store.files import sync, sync_directory
 from chroma_nb.store.growing import Growing
 from chroma_nb.types import Matrix
 
@@ -91,7 +91,7 @@ class FileVectors:
                 remaining = np.ascontiguousarray(rows, dtype="<f4").data.cast("B")
                 while remaining:
                     remaining = remaining[file.write(remaining) :]
-                os.fsync(file.fileno())
+                sync(file.fileno())
             except BaseException:
                 self._cut(file.fileno(), start)
                 raise
@@ -108,9 +108,11 @@ class FileVectors:
 
     def view(self, slots: int) -> Matrix:
         """The first ``slots`` vectors, mapped from the file."""
-        if slots > len(self._mapped):
-            self._mapped = np.asarray(np.memmap(self.path, dtype="<f4", mode="r", shape=(slots, self.dimension)))
-        return self._mapped[:slots]
+        mapped = self._mapped  # read once: another thread may map another length meanwhile
+        if slots > len(mapped):
+            mapped = np.asarray(np.memmap(self.path, dtype="<f4", mode="r", shape=(slots, self.dimension)))
+            self._mapped = mapped
+        return mapped[:slots]
 
     def close(self) -> None:
         """Forget the mapping; the memory goes with the last view of it."""

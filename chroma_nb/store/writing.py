@@ -25,6 +25,7 @@ from chroma_nb.types import CollectionInfo, IntArray, Kind, Records
 # Vectors of deleted and replaced items are dropped from the file when they are this share of it.
 COMPACT_SHARE = 0.5
 COMPACT_SLOTS = 10_000
+COMPACT_ROWS = 65_536  # copied at once
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,9 @@ def compact(shelves: Shelves, shelf: Shelf) -> Shelf:
     with shelves.committing(entry.info.id):
         vectors = shelves.make_vectors(replace(after, next_slot=0), old.dimension)
         shelf.successors[after.generation] = vectors
-        if len(live):
-            vectors.write(0, old.view(entry.next_slot)[state.mirror.slots[live]])
+        held = old.view(entry.next_slot)
+        for start in range(0, len(live), COMPACT_ROWS):
+            vectors.write(start, held[state.mirror.slots[live[start : start + COMPACT_ROWS]]])
         with shelves.catalog.transaction():
             columns = {"row": pa.array(state.mirror.rows[live]), "slot": pa.array(np.arange(len(live)))}
             shelves.catalog.items.update(entry.number, columns)
