@@ -127,6 +127,8 @@ def execute(notebook: Path) -> Execution:
     Raises:
         InvalidArgumentError: the file is not a notebook.
     """
+    # Older kernels would warn that a debugger may miss breakpoints; nobody debugs here.
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     nbformat: Any = require("nbformat", _FEATURE, extra="demo")
     require("nbclient", _FEATURE, extra="demo")
     from nbclient import NotebookClient
@@ -154,8 +156,7 @@ def execute(notebook: Path) -> Execution:
     )
     started, failure = time.perf_counter(), None
     try:
-        # Without the variable, some kernels warn that a debugger could miss breakpoints.
-        client.execute(env=os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"})
+        client.execute()
     except (CellControlSignal, RuntimeError) as error:  # the latter: the kernel died, or did not start
         failure = _failure(ran, error)
     result = notebook.with_name(EXECUTED)

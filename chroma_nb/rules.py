@@ -89,8 +89,8 @@ def check_same_settings(
         wanted = getattr(index_settings({key: value}), field)
         if wanted != current:
             raise InvalidArgumentError(
-                f"{key} of collection {info.name!r} is {str(current)!r} and cannot become {str(wanted)!r}: the "
-                "settings of an index are fixed when its collection is made. Make a new collection and add the items there."
+                f"{key} of collection {info.name!r} is {str(current)!r} and cannot become {str(wanted)!r}: settings "
+                "of an index are fixed when its collection is made. Make a new collection and add the items there."
             )
 
 

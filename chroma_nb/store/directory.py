@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from chroma_nb.errors import CorruptStoreError, ForeignStoreError, InvalidArgumentError, ReadOnlyStoreError
+from chroma_nb.errors import CorruptStoreError, ForeignStoreError, ReadOnlyStoreError
 from chroma_nb.store.catalog import Entry
 from chroma_nb.store.duck_errors import translated
 
@@ -53,7 +53,7 @@ class Directory:
 
     def _check(self) -> None:
         if os.sep == "/" and "\\" in str(self.path):
-            raise InvalidArgumentError(
+            raise ForeignStoreError(
                 f"{self.path}: DuckDB takes a backslash in a path for a slash. Choose another path."
             )
         if self.path.exists() and not self.path.is_dir():
