@@ -53,9 +53,7 @@ class Directory:
 
     def _check(self) -> None:
         if os.sep == "/" and "\\" in str(self.path):
-            raise ForeignStoreError(
-                f"{self.path}: DuckDB takes a backslash in a path for a slash. Choose another path."
-            )
+            raise ForeignStoreError(f"{self.path}: DuckDB takes a backslash in a path for a slash. Choose another.")
         if self.path.exists() and not self.path.is_dir():
             raise ForeignStoreError(f"{self.path} is a file. A store is a directory: choose another path.")
         if self.database.exists():

@@ -38,6 +38,8 @@ def translated(path: Path | None) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
+        if "KeyboardInterrupt" in str(error):  # raised while DuckDB read one of our tables
+            raise KeyboardInterrupt from error
         raise _translate(error, path) from error
     except RuntimeError as error:
         # So DuckDB 2 reports Ctrl-C (an interrupted kernel) while it works.
