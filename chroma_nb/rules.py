@@ -82,11 +82,10 @@ def check_same_settings(
 ) -> None:
     """InvalidArgumentError if an index setting is asked for that the collection does not have."""
     for key, value in _asked(metadata, configuration).items():
-        field = _HNSW_KEYS[key]
+        settings, field = index_settings({key: value}), _HNSW_KEYS[key]
         if field is None:
             continue
-        current = getattr(info.settings, field)
-        wanted = getattr(index_settings({key: value}), field)
+        current, wanted = getattr(info.settings, field), getattr(settings, field)
         if wanted != current:
             raise InvalidArgumentError(
                 f"{key} of collection {info.name!r} is {str(current)!r} and cannot become {str(wanted)!r}: settings "

@@ -159,9 +159,14 @@ def _ids(frame: nw.DataFrame[Any], names: list[str], asked: str | None) -> tuple
 def _index_values(index: Any) -> pa.Array:
     if _is_object(index):
         listed = [None if batch.is_missing(value) else value for value in index.tolist()]
-        if not _all_text(listed):
-            raise InvalidArgumentError("Ids are texts or whole numbers; the index of the frame mixes types.")
-        return batch.text_array(listed, "ID")
+        if _all_text(listed):
+            return batch.text_array(listed, "ID")
+        try:
+            return pa.array(listed)
+        except pa.ArrowException as error:
+            raise InvalidArgumentError(
+                f"Ids are texts or whole numbers; the index of the frame mixes types: {error}"
+            ) from error
     return _arrow(nw.from_native(index.to_series(), series_only=True))
 
 
