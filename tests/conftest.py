@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from chroma_nb import Client
+from tests.store.backend import Backend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+# function_scoped_fixture: the tests make a collection of their own for every example.
+_CHECKS = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large)
+settings.register_profile(
+    "ci", deadline=None, derandomize=True, max_examples=25, stateful_step_count=25, suppress_health_check=_CHECKS
+)
+settings.register_profile(
+    "nightly",
+    deadline=None,
+    derandomize=False,
+    max_examples=1000,
+    stateful_step_count=60,
+    print_blob=True,
+    suppress_health_check=_CHECKS,
+)
+# For a first look: says that something fails, not the smallest case of it.
+settings.register_profile("quick", settings.get_profile("ci"), phases=[Phase.explicit, Phase.generate])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(params=["memory", "disk"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    """A store in memory or on disk, and the way to open it again."""
+    made = Backend(tmp_path / "store" if request.param == "disk" else None)
+    yield made
+    made.client.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Backend]:
+    """A store on disk, for tests about opening it again."""
+    made = Backend(tmp_path / "store")
+    yield made
+    made.client.close()
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Client]:
+    """One client in memory for the tests of a module that try much; each makes collections of its own."""
+    with Client() as made:
+        yield made
+
+
+@pytest.fixture
+def client(backend: Backend) -> Client:
+    """An empty client, in memory or on disk."""
+    return backend.client
