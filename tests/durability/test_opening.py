@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -361,18 +362,26 @@ def test_graph_older_than_the_rows(store: Path) -> None:
 
 def test_leftovers_are_swept(store: Path, state: points.Snapshot) -> None:
     kept = {path for path in store.rglob("*") if path.is_file()}
-    _leave_files(store)
+    left = _leave_files(store)
+    for name in ("notes.txt", "vectors/mine.f32", "graphs/mine.0.graph"):
+        (store / name).write_text("not of the store: not its business")
+        kept.add(store / name)
     with chroma_nb.Client(store, read_only=True) as client:
         assert points.snapshot(client) == state
-    assert len(list(store.rglob("left*"))) == 4, "read_only=True changes nothing"
+    assert all(path.exists() for path in left), "read_only=True changes nothing"
     with chroma_nb.Client(store) as client:
         assert points.snapshot(client) == state
     assert {path for path in store.rglob("*") if path.is_file()} == kept
 
 
-def _leave_files(store: Path) -> None:
-    for name in ("vectors/left.0.f32", "vectors/left.1.f32", "graphs/left.0.graph", "graphs/left.0.123.tmp"):
+def _leave_files(store: Path) -> list[Path]:
+    """What interrupted deletions, compactions and savings leave behind."""
+    gone = uuid.uuid4()
+    (docs,) = (path.stem.partition(".")[0] for path in (store / "graphs").glob("*.graph"))
+    names = [f"vectors/{gone}.0.f32", f"vectors/{docs}.1.f32", f"graphs/{gone}.0.graph", f"graphs/{docs}.0.123.tmp"]
+    for name in names:
         (store / name).write_bytes(b"left behind")
+    return [store / name for name in names]
 
 
 # permissions ----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
@@ -99,9 +100,8 @@ def wait_for(address: str) -> None:
 
 def take(address: str, chromium: str, every: Path | None) -> None:
     """Run the notebook and photograph the wanted outputs."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
+    api = import_module("playwright.sync_api")
+    with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=_ARGUMENTS)
         page = browser.new_page(viewport={"width": 1300, "height": 1600})
         page.goto(address)
@@ -146,9 +146,8 @@ def photograph(page: Any, number: int, source: str, every: Path | None) -> None:
 
 def shrink(picture: bytes, path: Path) -> None:
     """Keep a picture in 128 colours: a quarter of the size, and no difference to be seen."""
-    from PIL import Image
-
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(128).save(path, optimize=True)
+    image = import_module("PIL.Image")
+    image.open(io.BytesIO(picture)).convert("RGB").quantize(128).save(path, optimize=True)
 
 
 def main() -> None:

@@ -159,16 +159,22 @@ def test_patterns_match_what_python_matches(client: Client, drawn: list[str]) ->
     client.delete_collection(collection.name)
 
 
-@pytest.mark.parametrize("pattern", ["(", "[", "*", "a**", "(?<", "\\", r"\8", "(?=a)"])
-def test_a_malformed_pattern_is_an_argument_error(client: Client, layout: str, pattern: str) -> None:
-    collection = filled(client, [Item("a", "text", {"k": "text"}, (1.0,) * DIMENSION)])
-    for chosen in ({"where": {"k": {"$regex": pattern}}}, {"where_document": {"$not_regex": pattern}}):
-        with pytest.raises(InvalidArgumentError, match=r"filter cannot be evaluated|regular expression"):
-            collection.get(**chosen)
-        with pytest.raises(InvalidArgumentError, match=r"filter cannot be evaluated|regular expression"):
-            collection.query([0.0] * DIMENSION, **chosen)
-        with pytest.raises(InvalidArgumentError, match=r"filter cannot be evaluated|regular expression"):
-            collection.delete(**chosen)
+def test_a_malformed_pattern_is_an_argument_error(client: Client, layout: str) -> None:
+    collection = filled(client, [Item("a", "text", {"k": "text", "n": 1}, (1.0,) * DIMENSION)])
+    message = "filter cannot be evaluated|regular expression|pattern"
+    for pattern in ("(", "[", "*", "a**", "(?<", "\\", r"\8", "(?=a)"):
+        for chosen in (
+            {"where": {"k": {"$regex": pattern}}},
+            {"where": {"n": {"$regex": pattern}}},
+            {"where": {"unknown": {"$not_regex": pattern}}},
+            {"where_document": {"$not_regex": pattern}},
+        ):
+            with pytest.raises(InvalidArgumentError, match=message):
+                collection.get(**chosen)
+            with pytest.raises(InvalidArgumentError, match=message):
+                collection.query([0.0] * DIMENSION, **chosen)
+            with pytest.raises(InvalidArgumentError, match=message):
+                collection.delete(**chosen)
     assert collection.count() == 1
 
 

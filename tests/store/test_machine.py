@@ -24,7 +24,7 @@ from chroma_nb.store import indexer, schema, search, writing
 
 from .backend import Backend, exactly, fresh_name, items_in, items_of
 from .reference import Item, distances, selected
-from .strategies import DIMENSION, document_wheres, few, ids, metadatas, texts, vectors, wheres
+from .strategies import DIMENSION, document_wheres, few, ids, item_lists, metadatas, texts, vectors, wheres
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +65,12 @@ class StoreMachine(RuleBasedStateMachine):
         self.backend = Backend(None if self.folder is None else Path(self.folder.name))
         self.model: dict[str, Item] = {}
 
-    @initialize(space=st.sampled_from(["l2", "cosine", "ip"]), columns=st.sampled_from([64, 1, 0]))
-    def begin(self, space: str, columns: int) -> None:
+    @initialize(
+        space=st.sampled_from(["l2", "cosine", "ip"]),
+        columns=st.sampled_from([64, 1, 0]),
+        items=st.just([]) | item_lists,
+    )
+    def begin(self, space: str, columns: int, items: list[Item]) -> None:
         self.space = space
         self.patch.setattr(schema, "_FEW_COLUMNS", columns)
         if columns < 64:
@@ -75,6 +79,14 @@ class StoreMachine(RuleBasedStateMachine):
         self.collection: Collection = self.backend.client.create_collection(
             self.name, {"hnsw:space": space}, embedding_function=embed
         )
+        if items:
+            self.collection.add(
+                ids=[item.id for item in items],
+                embeddings=[item.vector for item in items],
+                documents=[item.document for item in items],
+                metadatas=[item.metadata or None for item in items],
+            )
+            self.model = {item.id: item for item in items}
 
     # writing ----------------------------------------------------------------------------------
 
@@ -326,6 +338,12 @@ class StoreMachine(RuleBasedStateMachine):
             return
         assert self.collection.count() == len(self.collection) == len(self.model)
         assert [exactly(item) for item in items_in(self.collection)] == [exactly(item) for item in self.model.values()]
+        # Everything is found, and nothing that is gone.
+        for n_results in (len(self.model) + 3, 2):
+            hits = self.collection.query([1.0, 0.5, -1.0], n_results=n_results, include=["distances"])
+            assert len(hits) == min(n_results, len(self.model))
+            assert set(hits.index) <= set(self.model)
+            assert hits.index.is_unique
 
     def teardown(self) -> None:
         self.backend.client.close()
