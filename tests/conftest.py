@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -10,9 +11,10 @@ from chroma_nb import Client
 from tests.store.backend import Backend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
+_Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 # function_scoped_fixture: the tests make a collection of their own for every example.
 _CHECKS = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large)
@@ -31,6 +33,26 @@ settings.register_profile(
 # For a first look: says that something fails, not the smallest case of it.
 settings.register_profile("quick", settings.get_profile("ci"), phases=[Phase.explicit, Phase.generate])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def _refuse_skips(report: _Report) -> _Report:
+    """In CI everything is installed: a test that cannot run there is a failure."""
+    if report.skipped and os.environ.get("CHROMA_NB_CI") and sys.platform == "linux":
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skipped tests."""
+    return _refuse_skips((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skipped modules."""
+    return _refuse_skips((yield))
 
 
 @pytest.fixture(params=["memory", "disk"])

@@ -112,6 +112,20 @@ def test_numbers_at_the_ends_of_float32(memory: Client, space: str, number: floa
 
 
 @pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("length", [3e38, 1e25, 1e20, 1e18, 1e-18, 1e-25, 1e-38, 1e-45])
+def test_one_odd_vector_among_many(memory: Client, space: str, length: float) -> None:
+    vectors = np.array([[length, 0], [-length, 0], *([1, 0.5 + n] for n in range(30))], dtype=np.float32)
+    collection = filled(memory, vectors, space, fresh_name())
+    for query in ([1, 0], [-1, 0], [length, 0]):
+        for size in (len(vectors), 20, 6):
+            chosen = None if size == len(vectors) else [str(n) for n in range(size)]
+            nearest_two = np.sort(distances(space, vectors[:size], query))[:2]
+            for copies in (1, 2, 9):
+                hits = collection.query([query] * copies, n_results=2, ids=chosen)
+                np.testing.assert_allclose(hits["distance"], np.tile(nearest_two, copies), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("space", SPACES)
 def test_mixed_magnitudes_lose_no_item(client: Client, space: str) -> None:
     mixed = np.array(
         [[3e38, 3e38], [-3e38, 3e38], [1, 2], [0, 0], [1e-40, 0], [-0.0, 1e-45], [3e38, -3e38]], np.float32
