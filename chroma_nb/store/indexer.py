@@ -54,6 +54,7 @@ class Indexer:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._building = threading.RLock()
+        self._waited_for = 0
 
     def wake(self, shelf: Shelf) -> None:
         """See to it that the graph of this collection catches up, if it is worth one."""
@@ -79,8 +80,12 @@ class Indexer:
 
     def catch_up(self, shelf: Shelf, progress: Progress | None = None) -> None:
         """Build in the calling thread until the graph covers everything; KeyboardInterrupt stops it unharmed."""
-        with self._building:
-            self._build(shelf, 0, progress)
+        self._waited_for += 1  # the background thread gives way, since this one may use all cores
+        try:
+            with self._building:
+                self._build(shelf, 0, progress or _silent)
+        finally:
+            self._waited_for -= 1
 
     def save(self, shelf: Shelf) -> None:
         """Write the graph file if it lacks anything."""
@@ -125,7 +130,7 @@ class Indexer:
                 break
             if graph is None:
                 graph = Graph(vectors.dimension, state.entry.info.settings, slots)
-            if slots - graph.upto <= (slack if len(graph) else 0):
+            if slots - graph.upto <= (slack if len(graph) else 0) or (progress is None and self._waited_for):
                 break
             first = graph.upto
             useful = (slots - first) * vectors.dimension <= 8_000_000
@@ -167,6 +172,10 @@ class Indexer:
             _log.warning("the search graph is built anew: %s", error)
             return
         shelf.graph, shelf.saved = graph, graph.upto
+
+
+def _silent(done: int, total: int) -> None:
+    """Progress that nobody looks at."""
 
 
 def _identity(shelf: Shelf) -> dict[str, object]:
