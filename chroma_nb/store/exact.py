@@ -62,7 +62,7 @@ def lengths(metric: Metric, vectors: Matrix) -> Scores:
     """What a score needs of each row besides the dot product: |x|^2 / 2 for l2, else |x|.
 
     For cosine, the length of a zero vector is infinite (its score is then 0) and that of a vector too
-    short for float32 is NaN.
+    short or too long for float32 is NaN.
     """
     with np.errstate(over="ignore", under="ignore"):
         squares = np.einsum("ij,ij->i", vectors, vectors)
@@ -72,6 +72,7 @@ def lengths(metric: Metric, vectors: Matrix) -> Scores:
     if metric is Metric.COSINE:
         tiny = np.flatnonzero(squares < _TINY_SQUARE)
         norms[tiny] = np.where(vectors[tiny].any(axis=1), np.nan, np.inf)
+        norms[~np.isfinite(squares)] = np.nan
     return np.asarray(norms, dtype=np.float32)
 
 
