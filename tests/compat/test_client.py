@@ -173,7 +173,7 @@ def test_modify_with_bad_metadata(client: chromadb.Client) -> None:
     collection = client.create_collection("docs", {"a": 1})
     with pytest.raises(ValueError, match="Expected collection metadata to be a non-empty dict"):
         collection.modify(metadata={})
-    with pytest.raises(ValueError, match="space of a collection cannot change from 'l2' to 'cosine'"):
+    with pytest.raises(ValueError, match="hnsw:space of collection 'docs' is 'l2' and cannot become 'cosine'"):
         collection.modify(metadata={"hnsw:space": "cosine"})
     assert collection.metadata == {"a": 1}
 

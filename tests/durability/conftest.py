@@ -36,7 +36,11 @@ class OtherProcess:
                 stderr=stderr,
                 text=True,
             )
-        self.run("import os, chroma_nb")
+        # A first call of each kind imports what is only imported when it is needed: a process that
+        # gives up its rights later may not read its own packages any more.
+        warm = "warm = chroma_nb.Client(); docs = warm.create_collection('docs', embedding_function=None)"
+        calls = "docs.add(ids=['a'], embeddings=[[1, 2]], metadatas=[{'n': 1}]); docs.query([[1, 2]]); warm.close()"
+        self.run(f"import os, chroma_nb; {warm}; {calls}")
 
     @property
     def pid(self) -> int:
