@@ -39,7 +39,8 @@ class OtherProcess:
         # A first call of each kind imports what is only imported when it is needed: a process that
         # gives up its rights later may not read its own packages any more.
         warm = "warm = chroma_nb.Client(); docs = warm.create_collection('docs', embedding_function=None)"
-        add = "docs.add(ids=['a', 'b'], embeddings=[[1, 2], [3, 4]], metadatas=[{'n': 1, 'b': True}, {'t': 'x', 'f': 0.5}])"
+        metadata = "[{'n': 1, 'b': True}, {'t': 'x', 'f': 0.5}]"
+        add = f"docs.add(ids=['a', 'b'], embeddings=[[1, 2], [3, 4]], metadatas={metadata})"
         self.run(f"import os, chroma_nb; {warm}; {add}; docs.query([[1, 2]]); warm.close()")
 
     @property
