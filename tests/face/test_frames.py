@@ -451,7 +451,7 @@ def test_pandas_columns(memory: Client, column: pd.Series[Any], expected: list[A
         (pa.array(["a", "b"]).dictionary_encode(), ["a", "b"]),
         (pa.array(["a", None], pa.string_view()), ["a", None]),
         (pa.nulls(2), [None, None]),
-        (pa.array([1.5, 2.5], pa.float16()), [1.5, 2.5]),
+        (pa.array(np.array([1.5, 2.5], dtype=np.float16)), [1.5, 2.5]),
         (pa.array([2**63 - 1, 0], pa.uint64()), [2**63 - 1, 0]),
     ],
     ids=str,
