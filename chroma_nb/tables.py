@@ -93,7 +93,8 @@ def _eager(table: Any) -> nw.DataFrame[Any]:
         table = pa.Table.from_batches([table])
     try:
         frame = nw.from_native(table)
-        frame.columns if isinstance(frame, nw.LazyFrame) else frame.schema
+        if not isinstance(frame, nw.LazyFrame):
+            frame.schema  # noqa: B018 - equal names are found here
     except (TypeError, ValueError, nw.exceptions.NarwhalsError) as error:
         raise InvalidArgumentError(f"The frame cannot be read: {error}") from error
     if isinstance(frame, nw.LazyFrame):
