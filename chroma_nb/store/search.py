@@ -133,6 +133,8 @@ def _by_product(space: Space, queries: Matrix, k: int, allowed: IntArray | None)
         found = exact.nearest_of_many(space.metric, space.vectors, length, queries, k, live)
     else:
         found = [exact.nearest_of_one(space.metric, space.vectors, length, queries[0], k, live)]
+    if all(one is not None for one in found):
+        return [one for one in found if one is not None]
     everything = np.arange(slots) if live is None else np.flatnonzero(live)
     return _completed(space, queries, k, found, everything)
 
