@@ -20,7 +20,7 @@ import numpy as np
 from chroma_nb.errors import CorruptStoreError
 from chroma_nb.store.hnsw import Graph
 from chroma_nb.store.protocol import Progress
-from chroma_nb.store.search import wants_graph
+from chroma_nb.store.search import can_scan_beside, wants_graph
 from chroma_nb.store.shelf import Shelf
 from chroma_nb.store.shelves import Shelves
 
@@ -133,7 +133,7 @@ class Indexer:
             if slots - graph.upto <= (slack if len(graph) else 0) or (progress is None and self._waited_for):
                 break
             first = graph.upto
-            useful = (slots - first) * vectors.dimension <= 8_000_000
+            useful = can_scan_beside(slots - first, vectors.dimension)
             upto = min(slots, first + (_SMALL_BATCH if useful and progress is None else _LARGE_BATCH))
             live = np.flatnonzero(state.mirror.position_of_slot[first:upto] >= 0) + first
             threads = _threads(state.entry.info.settings.num_threads, waited_for=progress is not None)

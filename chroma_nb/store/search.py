@@ -90,6 +90,15 @@ def wants_graph(slots: int, dimension: int) -> bool:
     return slots * dimension > EXACT_ELEMENTS
 
 
+def can_scan_beside(slots: int, dimension: int) -> bool:
+    """Whether so many slots behind the graph are still scanned beside it.
+
+    >>> can_scan_beside(2_000, 384), can_scan_beside(50_000, 384)
+    (True, False)
+    """
+    return slots * dimension <= _TAIL_ELEMENTS
+
+
 def nearest(
     space: Space, queries: Matrix, k: int, allowed: IntArray | None, *, force_exact: bool
 ) -> list[tuple[IntArray, npt.NDArray[np.float64]]]:
@@ -166,7 +175,7 @@ def _by_graph(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -
     if graph is None or not wants_graph(slots, dimension) or _exact_is_better(slots, len(queries), k, allowed):
         return None
     upto, mark = graph.upto, space.agree(graph)
-    if mark is None or upto > slots or (slots - upto) * dimension > _TAIL_ELEMENTS:
+    if mark is None or upto > slots or not can_scan_beside(slots - upto, dimension):
         return None
     covered, behind = _split(space, allowed, upto)
     wanted = min(k, covered)
