@@ -1,10 +1,13 @@
-"""Names of columns in frames, and how metadata keys share the space with them."""
+"""Names of columns in frames and in SQL, and how metadata keys share the space with them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 QUERY_COLUMNS = ("query", "rank", "distance")
 FIXED_COLUMNS = frozenset({"id", "document", "embedding", *QUERY_COLUMNS})
 PREFIX = "metadata."
+_SQL_COLUMNS = ("id", "document", "embedding")
 
 
 def column_of(key: str) -> str:
@@ -23,6 +26,24 @@ def key_of(column: str) -> str:
     ('distance', 'metadata.source')
     """
     return column.removeprefix(PREFIX) if _clashes(column) else column
+
+
+def sql_columns(keys: Iterable[str]) -> list[str]:
+    """The columns of metadata keys in SQL, which ignores case and forbids empty names.
+
+    >>> sql_columns(["lang", "Lang", "id", ""])
+    ['lang', 'Lang_2', 'metadata.id', '_']
+    """
+    taken = set(_SQL_COLUMNS)
+    columns = []
+    for key in keys:
+        column = base = PREFIX + key if key in _SQL_COLUMNS else key.replace("\0", "_") or "_"
+        count = 2
+        while column.casefold() in taken:
+            column, count = f"{base}_{count}", count + 1
+        taken.add(column.casefold())
+        columns.append(column)
+    return columns
 
 
 def _clashes(name: str) -> bool:

@@ -238,7 +238,8 @@ def _arrow(series: nw.Series[Any]) -> pa.Array:
 def _native_arrow(series: nw.Series[Any]) -> Any:
     native = series.to_native()
     try:
-        return native if isinstance(native, pa.ChunkedArray) else series.to_arrow()
+        # Without its name: polars panics over a NUL in it.
+        return native if isinstance(native, pa.ChunkedArray) else series.alias("values").to_arrow()
     except (pa.ArrowException, UnicodeEncodeError) as error:
         raise InvalidArgumentError(f"Column {series.name!r} cannot be read: {error}") from error
 

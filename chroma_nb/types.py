@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -227,3 +228,24 @@ class Selection:
     def everything(self) -> bool:
         """Whether nothing is restricted."""
         return self.ids is None and self.where is None
+
+
+@dataclass(frozen=True)
+class StoredLayout:
+    """A map as a store keeps it, aligned with the items of a `Snapshot`.
+
+    Attributes:
+        xy: float32 (n, 2); NaN where an item has no place.
+        method: how it was made, such as "umap".
+        parameters: of the method, as JSON can hold them.
+        fitted: how many items it was fitted to, the others having been placed beside them.
+        version: of the collection it was made from; what is saved gets the snapshot's.
+        created: when it was saved; None before.
+    """
+
+    xy: Matrix
+    method: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    fitted: int = 0
+    version: int = 0
+    created: datetime | None = None

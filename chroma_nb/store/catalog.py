@@ -21,6 +21,7 @@ from chroma_nb.store import schema
 from chroma_nb.store.duck_errors import translated
 from chroma_nb.store.files import publish
 from chroma_nb.store.items import ItemTables
+from chroma_nb.store.saved import SavedTables
 from chroma_nb.store.schema import SCHEMA, items_table, literal, sparse_table
 from chroma_nb.store.where_sql import SQL_TYPES, Place
 from chroma_nb.types import CollectionInfo, IndexSettings, Kind, Metric
@@ -50,6 +51,7 @@ class Catalog:
 
     Attributes:
         items: the tables of items, in the same database and transactions.
+        saved: the tables of maps and views, likewise.
 
     Raises:
         StoreError: one of its subclasses says why the file cannot be used.
@@ -58,6 +60,7 @@ class Catalog:
     def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
         self._connection = duckdb.connect()
         self.items = ItemTables(self._connection)
+        self.saved = SavedTables(self._connection)
         try:
             with translated(path):
                 self._set_up()
@@ -208,6 +211,7 @@ class Catalog:
         """Remove a collection and its tables (inside a transaction of the caller)."""
         self._connection.execute(f"DROP TABLE {items_table(entry.number)}")
         self._connection.execute(f"DROP TABLE {sparse_table(entry.number)}")
+        self.saved.drop(entry.number)
         self._connection.execute(f"DELETE FROM {SCHEMA}.metadata_keys WHERE collection = ?", [entry.number])
         self._connection.execute(f"DELETE FROM {SCHEMA}.collections WHERE number = ?", [entry.number])
 

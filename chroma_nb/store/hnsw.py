@@ -96,7 +96,9 @@ class Graph:
 
     # searching --------------------------------------------------------------------------------
 
-    def search(self, queries: Matrix, k: int, allowed: BoolArray | None, threads: int) -> IntArray | None:
+    def search(
+        self, queries: Matrix, k: int, allowed: BoolArray | None, threads: int, ef: int | None = None
+    ) -> IntArray | None:
         """Slots of about the k nearest, shape (m, k); None when fewer than k can be reached.
 
         Args:
@@ -104,8 +106,9 @@ class Graph:
             k: how many.
             allowed: bool per slot; only these count, and none behind them.
             threads: for several queries without ``allowed``.
+            ef: candidates kept while searching, instead of what the settings say.
         """
-        ef = self.settings.search_ef or max(100, 2 * k)
+        ef = ef or self.settings.search_ef or max(100, 2 * k)
         accept = None
         with self._gate.reading():
             if allowed is not None:

@@ -25,26 +25,26 @@ from chroma_nb.errors import (
     StoreError,
     suggest,
 )
-from chroma_nb.store import schema, sql_views, where_sql, writing
+from chroma_nb.store import sql_views, writing
 from chroma_nb.store.duck_errors import translated
 from chroma_nb.store.indexer import Indexer
 from chroma_nb.store.mirror import ascending
 from chroma_nb.store.protocol import Progress
 from chroma_nb.store.search import nearest
+from chroma_nb.store.selecting import selected
 from chroma_nb.store.shelf import Shelf
 from chroma_nb.store.shelves import Shelves
+from chroma_nb.store.snapshot import LocalSnapshot
 from chroma_nb.types import (
     BoolArray,
     CollectionInfo,
     CollectionStats,
     Hits,
-    IntArray,
     Matrix,
     MetadataValue,
     Records,
     Selection,
 )
-from chroma_nb.where import patterns
 
 _log = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ class LocalStore:
         """Delete the selected items."""
         with self._open(writing=True):
             shelf = self._shelves.shelf(collection)
-            positions = ascending(self._select(shelf, selection))
+            positions = ascending(selected(self._shelves, shelf, selection))
             if len(positions):
                 writing.delete(self._shelves, shelf, positions)
                 self._tidy(shelf)
@@ -225,27 +225,9 @@ class LocalStore:
         with self._open():
             shelf = self._shelves.shelf(collection)
             state, vectors = shelf.state, shelf.held()
-            positions = self._select(shelf, selection)
+            positions = selected(self._shelves, shelf, selection)
         stop = len(positions) if limit is None else offset + limit
         return state.records(positions[offset:stop], include, vectors)
-
-    def _select(self, shelf: Shelf, selection: Selection) -> IntArray:
-        """Positions of the selected items: in order of insertion, or of the ids asked for."""
-        mirror = shelf.state.mirror
-        if selection.ids is not None:
-            known = shelf.positions
-            asked = [known[id_] for id_ in selection.ids if id_ in known]
-            positions = np.asarray(asked, dtype=np.int64)
-            if selection.where is None:
-                return positions
-            return positions[np.isin(positions, self._matching(shelf, selection))]
-        return mirror.live_positions() if selection.where is None else self._matching(shelf, selection)
-
-    def _matching(self, shelf: Shelf, selection: Selection) -> IntArray:
-        number = shelf.state.entry.number
-        condition = where_sql.condition(selection.where, shelf.state.places, schema.sparse_table(number))
-        rows = self._shelves.catalog.items.matching(number, condition, patterns(selection.where))
-        return shelf.state.mirror.positions(rows)
 
     def query(
         self,
@@ -266,7 +248,7 @@ class LocalStore:
                 raise writing.wrong_dimension(state.entry.info, vectors.shape[1])
             allowed = None
             if not selection.everything:
-                allowed = ascending(state.mirror.slots[self._select(shelf, selection)])
+                allowed = ascending(state.mirror.slots[selected(self._shelves, shelf, selection)])
             space = shelf.space()
         found = nearest(space, vectors, n_results, allowed, force_exact=exact)
         self._indexer.wake(shelf)
@@ -297,6 +279,37 @@ class LocalStore:
             reader = sql_views.Reader(cursor, statement, sources)
         with cursor:
             return reader.run(parameters)
+
+    # maps and explorers -----------------------------------------------------------------------
+
+    def snapshot(self, collection: uuid.UUID) -> LocalSnapshot:
+        """All items as they are now."""
+        with self._open():
+            return LocalSnapshot(self._open, self._shelves, self._indexer, collection)
+
+    def save_view(self, collection: uuid.UUID, name: str, value: str) -> None:
+        """Keep what an explorer shows."""
+        self._set_view(collection, name, value)
+
+    def view(self, collection: uuid.UUID, name: str) -> str | None:
+        """What was kept under that name."""
+        with self._open():
+            return self._shelves.catalog.saved.view(self._shelves.entry(collection).number, name)
+
+    def views(self, collection: uuid.UUID) -> list[str]:
+        """The names of what was kept."""
+        with self._open():
+            return self._shelves.catalog.saved.views(self._shelves.entry(collection).number)
+
+    def delete_view(self, collection: uuid.UUID, name: str) -> None:
+        """Forget what was kept under that name."""
+        self._set_view(collection, name, None)
+
+    def _set_view(self, collection: uuid.UUID, name: str, value: str | None) -> None:
+        with self._open(writing=True):
+            number = self._shelves.entry(collection).number
+            with self._shelves.committing(None), self._shelves.catalog.transaction():
+                self._shelves.catalog.saved.save_view(number, name, value)
 
     # the store --------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from chroma_nb.types import (
@@ -13,14 +15,78 @@ from chroma_nb.types import (
     CollectionInfo,
     CollectionStats,
     Hits,
+    IntArray,
+    Kind,
     Matrix,
     MetadataValue,
     Records,
     Selection,
+    StoredLayout,
 )
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while long work goes on."""
+
+
+class Snapshot(Protocol):
+    """All items of a collection at one moment, in order of insertion, addressed by position.
+
+    What others write meanwhile does not change it. All methods may be called from several threads.
+    """
+
+    def __len__(self) -> int: ...
+
+    @property
+    def info(self) -> CollectionInfo:
+        """What the collection was at that moment."""
+
+    @property
+    def ids(self) -> pa.Array:
+        """Of all n items (Arrow ``large_string``)."""
+
+    def vectors(self, positions: IntArray | None = None) -> Matrix:
+        """Of these items (m, dim), or of all (n, dim); a copy."""
+
+    def column(self, key: str) -> dict[Kind, pa.Array]:
+        """All n values of one metadata key, by kind, null where an item has none; empty if there is no such key."""
+
+    def records(self, positions: IntArray | Sequence[int], include: frozenset[str]) -> Records:
+        """Whole items, in this order; ``include`` as for `Store.get`."""
+
+    def matching(self, selection: Selection) -> IntArray:
+        """Positions, ascending, of the items that are selected by their values of *now*, deleted ones left out."""
+
+    def search(self, vectors: Matrix, k: int) -> tuple[IntArray, npt.NDArray[np.float64]]:
+        """The k nearest items of each vector (m, dim), closest first.
+
+        Returns:
+            Positions int64 (m, k) and distances float64 (m, k) in the collection's metric; k is at most n.
+
+        Raises:
+            InvalidDimensionError: the vectors have another dimension than the collection.
+        """
+
+    def neighbours(
+        self, k: int, progress: Progress | None = None, *, indexing: Progress | None = None
+    ) -> tuple[IntArray, npt.NDArray[np.float32]]:
+        """Each item's nearest neighbours, itself first, for a map.
+
+        Args:
+            k: how many, the item itself included.
+            progress: told how many items are done; may raise to end the work.
+            indexing: the same, while the index is completed before.
+
+        Returns:
+            Positions int64 (n, k) and distances float32 (n, k), finite and not negative: those of the collection's
+            metric, for l2 not squared, for inner products shifted. Column 0 is the item with distance 0. k is at
+            most n.
+        """
+
+    def layout(self, key: str) -> StoredLayout | None:
+        """The stored map of that key; items that are new, or whose vector changed since, have no place (NaN)."""
+
+    def save_layout(self, key: str, layout: StoredLayout) -> None:
+        """Store a map of these items in the place of the one of that key; ReadOnlyStoreError."""
 
 
 class Store(Protocol):
@@ -110,6 +176,21 @@ class Store(Protocol):
 
     def build_index(self, collection: uuid.UUID, progress: Progress | None = None) -> None:
         """Wait until the index covers every item (nothing to do where search is exact)."""
+
+    def snapshot(self, collection: uuid.UUID) -> Snapshot:
+        """All items as they are now."""
+
+    def save_view(self, collection: uuid.UUID, name: str, value: str) -> None:
+        """Keep what an explorer shows (JSON) in the place of what had that name."""
+
+    def view(self, collection: uuid.UUID, name: str) -> str | None:
+        """What was kept under that name."""
+
+    def views(self, collection: uuid.UUID) -> list[str]:
+        """The names of what was kept, in alphabetical order."""
+
+    def delete_view(self, collection: uuid.UUID, name: str) -> None:
+        """Forget what was kept under that name, if anything was."""
 
     def sql(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
         """Run one reading statement with each collection as a view of its name; SqlError."""

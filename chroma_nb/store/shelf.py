@@ -47,7 +47,7 @@ class State:
         taken = self.mirror.take(positions, names)
         embeddings = None
         if "embeddings" in include:
-            embeddings = self._embeddings(positions, vectors)
+            embeddings = self.embeddings(positions, vectors)
         return Records(
             ids=taken["id"],
             documents=taken.get("document"),
@@ -56,7 +56,8 @@ class State:
             gaps=self.gaps,
         )
 
-    def _embeddings(self, positions: IntArray, vectors: Matrix) -> Matrix:
+    def embeddings(self, positions: IntArray, vectors: Matrix) -> Matrix:
+        """The vectors of the items at these positions, float32 (m, dim), as a copy."""
         if len(positions) == 0:
             return np.empty((0, self.entry.info.dimension or 0), dtype=np.float32)
         slots = self.mirror.slots[positions]
@@ -65,19 +66,24 @@ class State:
             return vectors[first : first + len(slots)].copy()  # a copy in one piece is twice as fast
         return vectors[slots]
 
+    def column(self, key: str, positions: IntArray) -> dict[Kind, pa.Array]:
+        """The values of one metadata key of the items at these positions; empty if there is no such key."""
+        names = [place.column for place in self.places.get(key, {}).values() if place.column]
+        return self._values(key, self.mirror.take(positions, names), positions)
+
     def _metadata(self, taken: dict[str, pa.Array], positions: IntArray) -> MetadataColumns:
-        rows = self.mirror.rows[positions]
-        metadata: MetadataColumns = {}
-        for key, kinds in self.places.items():
-            metadata[key] = {}
-            for kind, place in kinds.items():
-                if place.column is not None:
-                    metadata[key][kind] = taken[place.column]
-                elif place.number in self.mirror.sparse:
-                    metadata[key][kind] = self.mirror.sparse[place.number].at(rows)
-                else:
-                    metadata[key][kind] = pa.nulls(len(positions), ARROW_TYPES[kind])
-        return metadata
+        return {key: self._values(key, taken, positions) for key in self.places}
+
+    def _values(self, key: str, taken: dict[str, pa.Array], positions: IntArray) -> dict[Kind, pa.Array]:
+        found = {}
+        for kind, place in self.places.get(key, {}).items():
+            if place.column is not None:
+                found[kind] = taken[place.column]
+            elif place.number in self.mirror.sparse:
+                found[kind] = self.mirror.sparse[place.number].at(self.mirror.rows[positions])
+            else:
+                found[kind] = pa.nulls(len(positions), ARROW_TYPES[kind])
+        return found
 
     @property
     def types(self) -> dict[str, pa.DataType]:

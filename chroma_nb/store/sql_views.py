@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from chroma_nb.columns import sql_columns
 from chroma_nb.errors import SqlError
 from chroma_nb.store.catalog import Entry
 from chroma_nb.store.schema import SCHEMA, items_table, literal, quote, sparse_table
@@ -21,7 +22,6 @@ from chroma_nb.store.where_sql import SPARSE_COLUMNS, Place
 from chroma_nb.types import Kind, Matrix
 
 _ABOUT_TABLES = ("show", "describe", "duckdb_", "information_schema")
-_FIXED = ("id", "document", "embedding")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _view(cursor: duckdb.DuckDBPyConnection, source: Source, with_vectors: bool)
     number = source.entry.number
     columns = ["items.id AS id", "items.document AS document"]
     sparse = []
-    for kinds, alias in zip(source.places.values(), _aliases(list(source.places)), strict=True):
+    for kinds, alias in zip(source.places.values(), sql_columns(source.places), strict=True):
         parts = [f"items.{p.column}" if p.column else f"rare.k{p.number}" for p in kinds.values()]
         sparse += [(kind, place) for kind, place in kinds.items() if place.column is None]
         columns.append(f"{_one_value(list(kinds), parts)} AS {quote(alias)}")
@@ -155,20 +155,6 @@ def _pivot(number: int, sparse: list[tuple[Kind, Place]]) -> str:
     return f'SELECT "row", {columns} FROM {sparse_table(number)} GROUP BY "row"'
 
 
-def _aliases(keys: list[str]) -> list[str]:
-    """Column names of a view for metadata keys: SQL ignores case, and forbids empty names."""
-    taken = set(_FIXED)
-    aliases = []
-    for key in keys:
-        alias = base = f"metadata.{key}" if key in _FIXED else key.replace("\0", "_") or "_"
-        count = 2
-        while alias.casefold() in taken:
-            alias, count = f"{base}_{count}", count + 1
-        taken.add(alias.casefold())
-        aliases.append(alias)
-    return aliases
-
-
 def _register_vectors(cursor: duckdb.DuckDBPyConnection, source: Source) -> str:
     """The vectors as a table (slot, embedding), without a copy."""
     entry = source.entry
@@ -185,8 +171,10 @@ def _old_table(cursor: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> 
     for source in sources:
         view = _view(cursor, source, with_vectors=True)
         entry = source.entry
-        keys = [quote(alias) for alias in _aliases(list(source.places))]
-        fields = ", ".join(f"{literal(key)}, {alias}" for key, alias in zip(source.places, keys, strict=True))
+        keys = [quote(alias) for alias in sql_columns(source.places)]
+        # DuckDB 1.5 ends an SQL text at a NUL, which a key may hold.
+        names = [literal(key).replace("\0", "' || chr(0) || '") for key in source.places]
+        fields = ", ".join(f"{name}, {alias}" for name, alias in zip(names, keys, strict=True))
         metadata = f"json_merge_patch('{{}}', json_object({fields}))" if keys else "NULL"
         parts.append(
             f"SELECT '{entry.info.id}' AS collection_uuid, embedding::FLOAT[] AS embedding, document, id, "

@@ -117,6 +117,9 @@ def compact(shelves: Shelves, shelf: Shelf) -> Shelf:
         with shelves.catalog.transaction():
             columns = {"row": pa.array(state.mirror.rows[live]), "slot": pa.array(np.arange(len(live)))}
             shelves.catalog.items.update(entry.number, columns)
+            shelves.catalog.saved.renumber(
+                entry.number, state.mirror.rows[live], state.mirror.slots[live], after.generation
+            )
             shelves.catalog.save_entry(after)
         shelves.entries[entry.info.id] = after
         successor = shelves.load(after, vectors)

@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
@@ -176,6 +176,7 @@ def as_arrow_pandas(items: list[Item], kinds: dict[str, str]) -> pd.DataFrame:
 )
 @few
 @given(case=typed_items())
+@example(case=([Item(id="a", document=None, metadata={"\0": 1}, vector=(0.0, 0.0, 0.0))], {"\0": "int"}))
 def test_round_trip_of_typed_columns(memory: Client, build: Callable[..., Any], case: Any) -> None:
     items, kinds = case
     collection = new(memory)
