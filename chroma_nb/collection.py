@@ -17,6 +17,7 @@ from chroma_nb.errors import (
     DuplicateIDWarning,
     InvalidArgumentError,
 )
+from chroma_nb.exploring import Explorable
 from chroma_nb.functions import NOT_GIVEN, Embedder
 from chroma_nb.progress import bar
 from chroma_nb.store.protocol import Store
@@ -29,7 +30,7 @@ _GET = ("metadatas", "documents")
 _QUERY = ("metadatas", "documents", "distances")
 
 
-class Collection:
+class Collection(Explorable):
     """Items - an id, a vector, and perhaps a document and metadata - that can be searched.
 
     Made by a client, never directly.
@@ -276,6 +277,14 @@ class Collection:
 
     # what `chroma_nb.compat` does differently ---------------------------------------------------
 
+    def _with_frames(self) -> Collection:
+        """The same collection, with results as frames."""
+        if type(self) is Collection:
+            return self
+        plain = Collection(self._store, self._info)
+        plain._embedder = self._embedder
+        return plain
+
     def _present_records(self, records: Records, call: str) -> Any:
         return frames.records_frame(records, {"collection": self.name, "call": call})
 
@@ -299,12 +308,16 @@ class Collection:
         exact: bool,
     ) -> Hits:
         wanted = arguments.n_results(n_results)
+        matrix = self._vectors_of(vectors, texts)
+        return self._store.query(self.id, matrix, wanted, selection, included - {"distances"}, exact=exact)
+
+    def _vectors_of(self, vectors: Any, texts: Any = None) -> Matrix:
+        """The vectors asked for, or those of the texts; shape (m, dim)."""
         if texts is None and arguments.is_texts(vectors):
             vectors, texts = None, vectors
         if (vectors is None) == (texts is None):
             raise InvalidArgumentError("You must provide either query embeddings or query texts, but not both")
-        matrix = batch.matrix_of(vectors, "query embeddings") if texts is None else self._query_vectors(texts)
-        return self._store.query(self.id, matrix, wanted, selection, included - {"distances"}, exact=exact)
+        return batch.matrix_of(vectors, "query embeddings") if texts is None else self._query_vectors(texts)
 
     def _query_vectors(self, texts: Any) -> Matrix:
         array = batch.documents_array(texts)

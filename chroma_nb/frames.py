@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from chroma_nb.columns import column_of
-from chroma_nb.types import CollectionInfo, CollectionStats, Hits, Kind, Records
+from chroma_nb.types import CollectionInfo, CollectionStats, Hits, Kind, Matrix, Records
 
 _STR = pd.StringDtype("pyarrow", na_value=np.nan)
 
@@ -51,6 +51,11 @@ def collections_frame(collections: Sequence[tuple[CollectionInfo, CollectionStat
         },
         names,
     )
+
+
+def map_frame(ids: pa.Array, xy: Matrix, attrs: Mapping[str, Any]) -> pd.DataFrame:
+    """One row an item, index ``id``: its place ``x``, ``y`` (float32)."""
+    return _frame({"x": xy[:, 0].copy(), "y": xy[:, 1].copy()}, ids, attrs)
 
 
 def table_frame(table: pa.Table) -> pd.DataFrame:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from chroma_nb.store.protocol import Progress
+
+
+@contextmanager
+def bars(what: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A callable (stage, done, total) with a bar for each stage, one after the other."""
+    with ExitStack() as stack:
+        shown: dict[str, Progress] = {}
+
+        def move(stage: str, done: int, total: int) -> None:
+            if stage not in shown:
+                stack.close()
+                shown[stage] = stack.enter_context(bar(f"{what}: {stage}", ""))
+            shown[stage](done, total)
+
+        yield move
 
 
 @contextmanager

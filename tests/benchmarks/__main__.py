@@ -1,5 +1,7 @@
 """``python -m tests.benchmarks compare --data FOLDER``: this project beside the raw libraries.
 
+``python -m tests.benchmarks map --data FOLDER --sizes 10000 50000``: its maps beside umap-learn's.
+
 Steps run in fresh processes, interleaved over the repeats; medians are printed. Nothing else should
 run on the machine meanwhile.
 """
@@ -13,27 +15,34 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from tests.benchmarks.map import MAP_STEPS, compare_maps
 from tests.benchmarks.steps import STEPS, Numbers
 
 
 def main() -> None:
     """Run one step (internal) or the comparison."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("command", choices=["compare", "step"])
-    parser.add_argument("name", nargs="?", choices=sorted(STEPS))
+    parser.add_argument("command", choices=["compare", "map", "step"])
+    parser.add_argument("name", nargs="?", choices=sorted(STEPS | MAP_STEPS))
     parser.add_argument("--data", type=Path, required=True, help="folder with wordnet.parquet and its ground truth")
     parser.add_argument("--work", type=Path, help="folder for the stores; default: a temporary one")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 50_000], help="of the maps")
     args = parser.parse_args()
     if args.command == "step":
-        print(json.dumps(STEPS[args.name](args.data, args.work)))
+        print(json.dumps((STEPS | MAP_STEPS)[args.name](args.data, args.work)))
         return
     with tempfile.TemporaryDirectory() as temporary:
-        compare(args.data, args.work or Path(temporary), args.repeats)
+        work = args.work or Path(temporary)
+        if args.command == "map":
+            compare_maps(args.data, work, args.sizes, args.repeats, run)
+        else:
+            compare(args.data, work, args.repeats)
 
 
 def compare(data: Path, work: Path, repeats: int) -> None:
@@ -54,9 +63,10 @@ def compare(data: Path, work: Path, repeats: int) -> None:
             print(f"{name:>14}  {number:<32} {statistics.median(one[number] for one in runs):10.3f}")
 
 
-def run(name: str, data: Path, work: Path) -> Numbers:
-    """One step in a fresh process."""
+def run(name: str, data: Path, work: Path, extra: Mapping[str, str] | None = None) -> Numbers:
+    """One step in a fresh process, with ``extra`` in its environment."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment |= extra or {}
     command = [sys.executable, "-m", "tests.benchmarks", "step", name, "--data", str(data), "--work", str(work)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     numbers: Numbers = json.loads(done.stdout.splitlines()[-1])
