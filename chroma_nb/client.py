@@ -26,6 +26,7 @@ from chroma_nb.types import CollectionInfo, CollectionStats
 
 if TYPE_CHECKING:
     import pandas as pd
+    from chroma_nb_widgets import CollectionsBrowser
 
 DEFAULT_TENANT = "default_tenant"
 DEFAULT_DATABASE = "default_database"
@@ -205,6 +206,23 @@ class Client:
     def raw_sql(self, sql: str = "", *, raw_sql: str = "") -> pd.DataFrame:
         """`sql`, under its old name; Chroma 0.3's tables ``collections`` and ``embeddings`` are there too."""
         return self.sql(sql or raw_sql)
+
+    # exploring --------------------------------------------------------------------------------
+
+    def explore(self, name: str | None = None) -> CollectionsBrowser:
+        """A browser of all collections in the notebook: look, create, rename, delete, and open their explorers.
+
+        Running the cell again shows the same browser, with its state.
+
+        Args:
+            name: of a collection whose explorer is opened at once.
+
+        Raises:
+            CollectionNotFoundError: there is none of that name.
+        """
+        from chroma_nb_widgets import explore_client
+
+        return explore_client(self, name)
 
     # the store --------------------------------------------------------------------------------
 
