@@ -1,169 +1,117 @@
-"""Take the pictures of the README from the real thing: the quickstart, run in JupyterLab in Chromium.
+"""Take the pictures of the README from the real thing: the notebooks, run in JupyterLab in Chromium.
 
-    python tests/notebooks/make_images.py [--all DIR]
+    python -m tests.notebooks.make_images [--only NAME ...] [--all DIR]
 
-Needs the extra ``demo``, the packages ``playwright`` and ``pillow``, and Chromium (``--chromium``, default
-/usr/bin/chromium).
-``--all`` also keeps a picture of every cell, to look at.
+Needs the extra ``test``, the package ``pillow``, and Chromium. ``--only`` takes the names of pictures, without
+``.png``; ``--all`` also keeps a picture of every cell, to look at.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import json
-import os
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-from contextlib import contextmanager
+from contextlib import closing
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from chroma_nb.demo import prepare
+from tests.browser.chromium import missing
+from tests.browser.lab import Desk, Lab
+from tests.browser.notebook import Notebook
 
-IMAGES = Path(__file__).parents[2] / "notebooks" / "images"
-# The cell whose source starts so -> the picture of its output.
-WANTED = {
-    'docs.query("the money you borrow': "query.png",
-    "question = ": "map.png",
-}
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-unsafe-swiftshader",
-]
-_KERNEL_IDLE = """() => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    return panel?.sessionContext?.session?.kernel?.status === "idle";
-}"""
-_RUN_DONE = """() => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    const code = panel.content.widgets.filter((cell) => cell.model.type === "code");
-    return code.every((cell) => cell.model.executionCount) && panel.sessionContext.session.kernel.status === "idle";
-}"""
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+IMAGES = NOTEBOOKS / "images"
+_MINUTES = 10 * 60
+_EXPLORER = """
+explorer.where, explorer.selected_ids = None, ()
+explorer.color, explorer.query, explorer.showing = "lexname", "a sour fruit drink", "results"
+"""
 
 
-@contextmanager
-def jupyterlab(folder: Path, theme: str) -> Iterator[str]:
-    """JupyterLab on the quickstart in a folder, with settings of its own; the address of the notebook."""
-    settings = folder / "settings"
-    for name, values in {
-        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-        "apputils-extension/themes": {"theme": theme},
-    }.items():
-        file = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(values))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {
-        "JUPYTER_CONFIG_DIR": str(folder / "config"),
-        "JUPYTER_DATA_DIR": str(folder / "data"),
-        "JUPYTERLAB_SETTINGS_DIR": str(settings),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-    }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
-    command += ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True", "--log-level=ERROR"]
-    process = subprocess.Popen(command, cwd=folder / "tour", env=environment)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        wait_for(f"{address}/api")
-        yield f"{address}/lab/tree/01_quickstart.ipynb?reset"
-    finally:
-        process.terminate()
-        process.wait(20)
+@dataclass(frozen=True)
+class Picture:
+    """One picture of an output.
+
+    Attributes:
+        name: of the file, without ``.png``.
+        notebook: the stem of its file.
+        cell: how the cell's source begins.
+        of: the element to cut out, a CSS selector inside of the output.
+        before: code to run in the kernel before the picture is taken.
+        ready: an expression in the kernel to wait for.
+    """
+
+    name: str
+    notebook: str
+    cell: str
+    of: str
+    before: str = ""
+    ready: str = "True"
 
 
-def wait_for(address: str) -> None:
-    """Return once a server answers."""
-    for _ in range(240):
-        try:
-            with urlopen(address, timeout=2):  # noqa: S310 - our own server
-                return
-        except URLError:
-            time.sleep(0.25)
-    raise TimeoutError(address)
+PICTURES = (
+    Picture("query", "01_quickstart", 'docs.query("the money you borrow', "table"),
+    Picture("map", "01_quickstart", "question = ", ".js-plotly-plot"),
+    Picture("explorer", "02_explore", "explorer = ", ".chroma-nb-explorer", _EXPLORER, "explorer.map.state == 'ready'"),
+    Picture("collections", "02_explore", "client.explore()", ".jp-OutputArea-output > *"),
+    Picture("umap", "03_map", 'docs.plot(color="lexname"', ".js-plotly-plot"),
+)
 
 
-def take(address: str, chromium: str, every: Path | None) -> None:
-    """Run the notebook and photograph the wanted outputs."""
-    api = import_module("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=_ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1300, "height": 1600})
-        page.goto(address)
-        page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=120_000)
-        page.wait_for_function(_KERNEL_IDLE, timeout=120_000)
-        page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
-        page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.wait_for_function(_RUN_DONE, timeout=300_000)
-        for number, source in enumerate(sources(page)):
-            photograph(page, number, source, every)
-        browser.close()
-
-
-def sources(page: Any) -> list[str]:
-    """The sources of all cells."""
-    script = "() => window.jupyterapp.shell.currentWidget.content.widgets.map((c) => c.model.sharedModel.getSource())"
-    found: list[str] = page.evaluate(script)
-    return found
-
-
-def photograph(page: Any, number: int, source: str, every: Path | None) -> None:
-    """Scroll to a cell; keep its picture, and that of its output if it is wanted."""
-    page.evaluate(
-        """async (number) => {
-            const notebook = window.jupyterapp.shell.currentWidget.content;
-            notebook.activeCellIndex = number;
-            await notebook.scrollToItem(number, "start");
-        }""",
-        number,
-    )
-    page.wait_for_timeout(600)
-    cell = page.locator(f'.jp-Cell[data-windowed-list-index="{number}"]')
+def take(lab: Lab, notebook: str, pictures: list[Picture], every: Path | None) -> None:
+    """Run a notebook as far as these pictures, which are in its order, need it."""
+    nb = lab.notebook(NOTEBOOKS / f"{notebook}.ipynb", width=1300, height=1600, scale=2)
+    prepare(nb.folder)
+    sources, ran = nb.sources(), 0
+    for picture in pictures:
+        number = next((number for number, source in enumerate(sources) if source.startswith(picture.cell)), None)
+        if number is None:
+            raise SystemExit(f"{notebook} has no cell that begins with {picture.cell!r}")
+        nb.run(*range(ran, number + 1), timeout=_MINUTES)
+        ran = number + 1
+        photograph(nb, number, picture)
     if every is not None:
-        every.mkdir(parents=True, exist_ok=True)
-        cell.screenshot(path=str(every / f"cell-{number:02d}.png"))
-    for start, name in WANTED.items():
-        if source.startswith(start):
-            output = cell.locator(".jp-OutputArea-output").first
-            table = output.locator("table, .js-plotly-plot")
-            shrink((table.first if table.count() else output).screenshot(), IMAGES / name)
+        nb.run(*range(ran, len(sources)), timeout=_MINUTES)
+        for number in range(len(sources)):
+            (every / f"{notebook}-{number:02d}.png").write_bytes(nb.page.locator(".jp-Cell").nth(number).screenshot())
+    nb.close()
 
 
-def shrink(picture: bytes, path: Path) -> None:
-    """Keep a picture in 128 colours: a quarter of the size, and no difference to be seen."""
-    image = import_module("PIL.Image")
-    image.open(io.BytesIO(picture)).convert("RGB").quantize(128).save(path, optimize=True)
+def photograph(nb: Notebook, number: int, picture: Picture) -> None:
+    """Bring an output into the wanted state and keep its picture, in 128 colours: a quarter of the size."""
+    nb.execute(picture.before)
+    nb.wait(picture.ready, timeout=_MINUTES)
+    element = nb.cell(number).locator(picture.of).first
+    element.scroll_into_view_if_needed()
+    nb.page.mouse.move(0, 0)
+    nb.page.wait_for_timeout(2500)  # for what moves to come to rest
+    image = import_module("PIL.Image").open(io.BytesIO(element.screenshot()))
+    IMAGES.mkdir(exist_ok=True)
+    image.convert("RGB").quantize(128).save(IMAGES / f"{picture.name}.png", optimize=True)
 
 
 def main() -> None:
-    """Make a demo in a scratch folder, run it, take the pictures."""
-    from chroma_nb.demo import prepare
-
+    """Take the pictures that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=[picture.name for picture in PICTURES], metavar="NAME")
     parser.add_argument("--all", type=Path, metavar="DIR")
-    parser.add_argument("--chromium", default="/usr/bin/chromium")
-    parser.add_argument("--theme", default="JupyterLab Light")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        prepare(folder / "tour")
-        with jupyterlab(folder, options.theme) as address:
-            take(address, options.chromium, options.all)
+    if (lacking := missing()) is not None:
+        raise SystemExit(f"This {lacking}.")
+    if options.all is not None:
+        options.all.mkdir(parents=True, exist_ok=True)
+    from playwright.sync_api import sync_playwright
+
+    wanted = [picture for picture in PICTURES if options.only is None or picture.name in options.only]
+    with (
+        tempfile.TemporaryDirectory() as name,
+        sync_playwright() as playwright,
+        closing(Desk(playwright, Path(name))) as desk,
+    ):
+        for notebook in dict.fromkeys(picture.notebook for picture in wanted):
+            take(Lab(desk), notebook, [picture for picture in wanted if picture.notebook == notebook], options.all)
 
 
 if __name__ == "__main__":

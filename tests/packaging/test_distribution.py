@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import chroma_nb
+from chroma_nb.demo import NOTEBOOKS
 
 ROOT = Path(__file__).parents[2]
 WIDGETS = ROOT / "widgets" / "chroma_nb_widgets"
@@ -51,17 +52,19 @@ def _dist_info(wheel: Path, name: str) -> str:
 def test_top_level_names(wheel: Path) -> None:
     top = {name.split("/")[0] for name in _names(wheel)}
     (metadata,) = [name for name in top if name.endswith(".dist-info")]
-    widgets = {"chroma_nb_widgets"} if (WIDGETS / "__init__.py").exists() else set()
-    assert top == {"chroma_nb", metadata} | widgets
+    assert top == {"chroma_nb", "chroma_nb_widgets", metadata}
 
 
 def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
     names = set(_names(wheel))
     sources = [path.relative_to(ROOT).as_posix() for path in (ROOT / "chroma_nb").rglob("*.py")]
-    sources += [path.relative_to(WIDGETS.parent).as_posix() for path in WIDGETS.rglob("*.py")]
-    assert len(sources) > 30
+    widgets = [path for path in WIDGETS.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    sources += [path.relative_to(WIDGETS.parent).as_posix() for path in widgets]
+    assert {path.suffix for path in widgets} >= {".py", ".js", ".css", ".typed"}
+    assert len(sources) > 70
     assert [name for name in sources if name not in names] == []
     data = ["data/sample.parquet", "data/minilm_vocab.txt", "data/NOTICE", "py.typed"]
+    data += [f"data/notebooks/{name}" for name in NOTEBOOKS]
     assert [name for name in data if f"chroma_nb/{name}" not in names] == []
     assert [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".duckdb", ".f32"))] == []
 
@@ -112,11 +115,15 @@ def test_installation(wheel: Path, tmp_path: Path) -> None:
     code = (
         "import chroma_nb; docs = chroma_nb.Client('db').create_collection('docs');"
         "docs.add(ids=['a'], embeddings=[[1, 2]], documents=['x']); print(chroma_nb.__file__);"
-        "from chroma_nb import data; print(len(data.load_sample()))"
+        "from chroma_nb import data; print(len(data.load_sample()));"
+        "from chroma_nb_widgets import style; from chroma_nb_widgets.map import front;"
+        "print(style.__file__); print(len(style.stylesheet()), len(front.WebGLFront._esm))"
     )
     said = _run(python, "-I", "-c", code, cwd=tmp_path).splitlines()
     assert Path(said[0]).is_relative_to(packages)
     assert said[1] == "4000"
+    assert Path(said[2]).is_relative_to(packages)
+    assert all(int(length) > 1000 for length in said[3].split())
     command = next(scripts.glob("chroma-nb*"))
     assert "usage: chroma-nb" in _run(command, "--help", cwd=tmp_path)
     assert chroma_nb.__version__ in _run(python, "-I", "-m", "pip", "show", "chroma-nb", cwd=tmp_path)

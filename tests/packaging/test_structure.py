@@ -28,7 +28,7 @@ SOURCES = sorted(LIBRARY.rglob("*.py"))
 class Import:
     """One import of a module."""
 
-    where: str  # the importing file, relative to the library
+    where: str  # the importing file, relative to its package
     line: int
     name: str  # what is imported: "pandas.api", "chroma_nb.store.local"
     typing_only: bool
@@ -77,14 +77,15 @@ class _Imports(ast.NodeVisitor):
         self.found.append(Import(self._where, node.lineno, name, self._typing_only, self._functions > 0))
 
 
-def _imports() -> Iterator[Import]:
-    for path in SOURCES:
-        visitor = _Imports(path.relative_to(LIBRARY).as_posix())
+def _imports(package: Path) -> Iterator[Import]:
+    for path in sorted(package.rglob("*.py")):
+        visitor = _Imports(path.relative_to(package).as_posix())
         visitor.visit(ast.parse(path.read_text(encoding="utf-8")))
         yield from visitor.found
 
 
-IMPORTS = list(_imports())
+IMPORTS = list(_imports(LIBRARY))
+WIDGET_IMPORTS = list(_imports(WIDGETS))
 
 # Libraries -> the files, or folders, that may import them (annotations apart). No entry: nobody may.
 HOMES: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -99,7 +100,7 @@ HOMES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("hnswlib",): ("store/hnsw.py",),
     ("pandas",): ("frames.py", "data/"),
     ("narwhals",): ("tables.py",),
-    ("umap", "sklearn", "numba", "pynndescent", "scipy"): ("projection/",),
+    ("umap", "fastumap", "sklearn", "numba", "pynndescent", "scipy"): ("projection/",),
     ("ipywidgets", "plotly", "anywidget", "traitlets", "IPython"): (),
     ("httpx", "starlette", "fastapi", "uvicorn", "aiohttp", "flask", "requests"): ("rest/",),
     ("onnxruntime", "tokenizers", "wordllama"): ("embedding/",),
@@ -139,6 +140,7 @@ _DIRECTIONS = {
     "types.py": ("errors",),
     "where.py": ("errors", "types"),
     "store/": ("errors", "types", "where", "columns", "store", "progress"),
+    "projection/": ("errors", "types", "store", "projection"),
     "embedding/": ("errors", "types", "progress", "embedding", "data"),
 }
 
@@ -163,8 +165,62 @@ def test_widgets_are_imported_inside_functions_only() -> None:
     ] == []
 
 
+# In the explorers: what is a model, a picture or plain text knows no widget. Their other files may import all of these.
+_WITHOUT_WIDGETS = (
+    "models/",
+    "figures.py",
+    "raster.py",
+    "plot.py",
+    "map/__init__.py",
+    "map/interface.py",
+    "__init__.py",
+)
+_NOT_IN_WIDGETS = (
+    "umap",
+    "sklearn",
+    "numba",
+    "pynndescent",
+    "scipy",
+    "duckdb",
+    "hnswlib",
+    "narwhals",
+    "polars",
+    "pickle",
+)
+
+
+def test_models_and_pictures_know_no_widget() -> None:
+    strays = [
+        str(found)
+        for found in WIDGET_IMPORTS
+        if found.name.split(".")[0] in ("ipywidgets", "anywidget", "IPython")
+        and found.where.startswith(_WITHOUT_WIDGETS)
+        and not found.typing_only
+    ]
+    assert strays == []
+    assert {found.where for found in WIDGET_IMPORTS if found.name == "ipywidgets"}, "the walk sees the views"
+
+
+def test_models_know_no_picture_and_no_view() -> None:
+    inner = [
+        found
+        for found in WIDGET_IMPORTS
+        if found.where.startswith("models/")
+        and found.name.startswith(("plotly", "chroma_nb_widgets."))
+        and not (found.typing_only or found.inside_function)
+    ]
+    allowed = ("chroma_nb_widgets.models", "chroma_nb_widgets.map.interface")
+    assert [str(found) for found in inner if not found.name.startswith(allowed)] == []
+
+
+def test_explorers_leave_the_work_to_the_library() -> None:
+    assert [str(found) for found in WIDGET_IMPORTS if found.name.split(".")[0] in _NOT_IN_WIDGETS] == []
+
+
 def test_no_drawer_for_everything() -> None:
-    names = [path for path in SOURCES if path.stem in ("utils", "util", "helpers", "common", "misc")]
+    drawers = ("utils", "util", "helpers", "common", "misc")
+    assert [path for path in WIDGETS.rglob("*") if path.stem in drawers] == []
+    names = [path for path in SOURCES if path.stem in drawers]
     folders = [path.parent for path in SOURCES if path.name == "__init__.py" and path.parent.name in ("utils", "util")]
     # Chroma has a `utils`, so its dialect has one.
     assert {path.relative_to(LIBRARY).parts[0] for path in [*names, *folders]} <= {"compat"}
@@ -305,6 +361,14 @@ def test_import_is_light() -> None:
     loaded = _modules_after("import chroma_nb")
     assert {"chroma_nb.client", "pandas", "duckdb"} <= loaded
     assert loaded & set(_HEAVY) == set()
+
+
+def test_models_load_no_widgets() -> None:
+    loaded = _modules_after(
+        "import chroma_nb_widgets, chroma_nb_widgets.models.explorer, chroma_nb_widgets.models.browser"
+    )
+    assert "chroma_nb_widgets.models.map" in loaded
+    assert loaded & set(_HEAVY) - {"chroma_nb_widgets", "IPython"} == set()
 
 
 def test_ordinary_work_loads_nothing_heavy() -> None:
