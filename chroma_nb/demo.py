@@ -1,7 +1,7 @@
-"""The demonstration: a store of real texts, and the quickstart notebook beside it.
+"""The demonstration: a store of real texts, and the notebooks beside it.
 
 ``DIR/db`` becomes a store with the collection ``wordnet`` (the sample that ships with the package),
-``DIR/01_quickstart.ipynb`` a copy of the notebook. What is there already is kept.
+``DIR/01_quickstart.ipynb`` and the others copies of the notebooks. What is there already is kept.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 from chroma_nb.client import Client
 from chroma_nb.data import load_sample
 from chroma_nb.embedding.available import require
-from chroma_nb.errors import InvalidArgumentError, MissingDependencyError, StoreError
+from chroma_nb.errors import InvalidArgumentError, MissingDependencyError, StoreError, suggest
 
-NOTEBOOK = "01_quickstart.ipynb"
-EXECUTED = "01_quickstart.executed.ipynb"
+NOTEBOOKS = ("01_quickstart.ipynb", "02_explore.ipynb", "03_map.ipynb", "04_your_data.ipynb", "05_page.ipynb")
+NOTEBOOK = NOTEBOOKS[0]
 STORE = "db"
 COLLECTION = "wordnet"
 
@@ -43,14 +43,16 @@ class Demo:
 
     Attributes:
         store: the directory of the store.
-        notebook: the copy of the quickstart.
+        notebook: the copy of the notebook to begin with.
+        others: the copies of the other notebooks, beside it.
         items: how many texts the collection holds.
         new: whether the collection was made just now.
-        own_notebook: whether the notebook was there already, and differs from the one that ships.
+        own_notebook: whether the notebook to begin with was there already, and differs from the one that ships.
     """
 
     store: Path
     notebook: Path
+    others: tuple[Path, ...]
     items: int
     new: bool
     own_notebook: bool
@@ -84,16 +86,36 @@ def need_packages(*, execute: bool) -> None:
             raise MissingDependencyError.for_feature(_FEATURE, package, "demo")
 
 
-def prepare(directory: Path) -> Demo:
-    """Make the store and the copy of the notebook, or find them.
+def notebook_named(name: str) -> str:
+    """The file name of a notebook, from its name with or without ``.ipynb``.
+
+    >>> notebook_named("02_explore")
+    '02_explore.ipynb'
+
+    Raises:
+        InvalidArgumentError: there is no such notebook.
+    """
+    file = f"{name.removesuffix('.ipynb')}.ipynb"
+    if file not in NOTEBOOKS:
+        known = [Path(notebook).stem for notebook in NOTEBOOKS]
+        raise InvalidArgumentError(f"There is no notebook {name!r}.{suggest(name, known)} Known: {', '.join(known)}.")
+    return file
+
+
+def prepare(directory: Path, notebook: str = NOTEBOOK) -> Demo:
+    """Make the store and the copies of the notebooks, or find them.
+
+    Args:
+        directory: where; made if it is missing.
+        notebook: the one to begin with, a name of `NOTEBOOKS`.
 
     Raises:
         StoreError: the directory or the store in it cannot be used.
     """
     if directory.exists() and not directory.is_dir():
         raise StoreError(f"{directory} is a file. The demonstration needs a directory: choose another --path.")
-    source = shipped_notebook()
-    store, notebook = directory / STORE, directory / NOTEBOOK
+    sources = {name: shipped_notebook(name) for name in NOTEBOOKS}
+    store = directory / STORE
     with Client(store) as client:
         collection = client.get_or_create_collection(
             COLLECTION, metadata={"hnsw:space": "cosine"}, embedding_function="all-MiniLM-L6-v2"
@@ -102,23 +124,24 @@ def prepare(directory: Path) -> Demo:
         if new:
             collection.add(load_sample())
         items = collection.count()
-    there = notebook.exists()
-    if not there:
-        shutil.copyfile(source, notebook)
-    return Demo(store, notebook, items, new, there and notebook.read_bytes() != source.read_bytes())
+    for name, source in sources.items():
+        if not (directory / name).exists():
+            shutil.copyfile(source, directory / name)
+    first, others = directory / notebook, tuple(directory / name for name in NOTEBOOKS if name != notebook)
+    return Demo(store, first, others, items, new, first.read_bytes() != sources[notebook].read_bytes())
 
 
-def shipped_notebook() -> Path:
-    """The quickstart: in the package if it was installed from a wheel, else in the clone it was installed from.
+def shipped_notebook(name: str = NOTEBOOK) -> Path:
+    """A notebook: in the package if it was installed from a wheel, else in the clone it was installed from.
 
     Raises:
         StoreError: it is in neither place.
     """
     package = Path(str(resources.files("chroma_nb")))
-    for path in (package / "data" / "notebooks" / NOTEBOOK, package.parent / "notebooks" / NOTEBOOK):
+    for path in (package / "data" / "notebooks" / name, package.parent / "notebooks" / name):
         if path.is_file():
             return path
-    raise StoreError(f"This installation lacks {NOTEBOOK}. Run: pip install --force-reinstall --no-deps chroma-nb")
+    raise StoreError(f"This installation lacks {name}. Run: pip install --force-reinstall --no-deps chroma-nb")
 
 
 def execute(notebook: Path) -> Execution:
@@ -159,7 +182,7 @@ def execute(notebook: Path) -> Execution:
         client.execute()
     except (CellControlSignal, RuntimeError) as error:  # the latter: the kernel died, or did not start
         failure = _failure(ran, error)
-    result = notebook.with_name(EXECUTED)
+    result = notebook.with_suffix(".executed.ipynb")
     nbformat.write(content, result)
     return Execution(result, len(ran), time.perf_counter() - started, failure)
 

@@ -16,6 +16,7 @@ import chroma_nb
 from chroma_nb import cli, demo
 from tests.cli.conftest import Command
 
+EXECUTED = "01_quickstart.executed.ipynb"
 FAKE_LAB = """\
 import signal, sys, time
 signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
@@ -43,11 +44,11 @@ def with_lab(fake_lab: dict[str, str], folder: Path, *arguments: str) -> subproc
     return subprocess.run(command, env=fake_lab, capture_output=True, text=True, timeout=120)
 
 
-def small_notebook(folder: Path, *sources: str) -> Path:
-    """A notebook in place of the quickstart."""
+def small_notebook(folder: Path, *sources: str, name: str = demo.NOTEBOOK) -> Path:
+    """A notebook in place of the one that ships."""
     folder.mkdir(parents=True, exist_ok=True)
     content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])  # type: ignore[no-untyped-call]
-    nbformat.write(content, folder / demo.NOTEBOOK)  # type: ignore[no-untyped-call]
+    nbformat.write(content, folder / name)  # type: ignore[no-untyped-call]
     return folder
 
 
@@ -58,10 +59,10 @@ def test_execute(run: Command, tmp_path: Path) -> None:
     done = run("demo", "--execute")
     assert (done.returncode, done.stderr) == (0, "")
     folder = tmp_path / "here" / "chroma_nb_demo"
-    assert sorted(path.name for path in folder.iterdir()) == [demo.EXECUTED, demo.NOTEBOOK, "db"]
-    result = Path("chroma_nb_demo") / demo.EXECUTED
-    assert f"Result:   {result} (18 code cells ran in " in done.stdout
-    content = nbformat.read(folder / demo.EXECUTED, as_version=4)  # type: ignore[no-untyped-call]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([EXECUTED, *demo.NOTEBOOKS, "db"])
+    result = Path("chroma_nb_demo") / EXECUTED
+    assert f"Result:   {result} (19 code cells ran in " in done.stdout
+    content = nbformat.read(folder / EXECUTED, as_version=4)  # type: ignore[no-untyped-call]
     assert all(cell.execution_count for cell in content.cells if cell.cell_type == "code")
     info = run("info", "--json", "chroma_nb_demo/db")
     wordnet = json.loads(info.stdout)["collections"][0]
@@ -75,8 +76,46 @@ def test_execute_says_which_cell_failed(run: Command, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "code cell 2 (# a comment) failed: ZeroDivisionError: division by zero" in done.stderr
-    assert str(folder / demo.EXECUTED) in done.stderr
+    assert str(folder / EXECUTED) in done.stderr
     assert "(yours, changed; delete it to get the original back)" in done.stdout
+
+
+def test_execute_another_notebook(run: Command, tmp_path: Path) -> None:
+    folder = small_notebook(tmp_path / "tour", "40 + 2", name="03_map.ipynb")
+    done = run("demo", "--execute", "--notebook", "03_map", "--path", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Notebook: {folder / '03_map.ipynb'} (yours, changed" in done.stdout
+    assert "Beside:   01_quickstart, 02_explore, 04_your_data, 05_page\n" in done.stdout
+    assert f"Result:   {folder / '03_map.executed.ipynb'} (1 code cells ran in " in done.stdout
+
+
+def test_execute_all(run: Command, tmp_path: Path) -> None:
+    """One that fails does not keep the others from running."""
+    folder = tmp_path / "tour"
+    for number, name in enumerate(demo.NOTEBOOKS):
+        small_notebook(folder, f"1 / (1 - {number})", name=name)
+    done = run("demo", "--execute", "--all", "--path", folder)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert "02_explore.executed.ipynb" in done.stderr
+    assert len(list(folder.glob("*.executed.ipynb"))) == len(demo.NOTEBOOKS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--notebook", "02_exlore", "--execute"], "There is no notebook '02_exlore'. Did you mean \"02_explore\"?"),
+        (["--all"], "--all is for --execute"),
+        (["--all", "--execute", "--notebook", "03_map"], "not allowed with argument"),
+    ],
+)
+def test_wrong_notebooks(arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["demo", "--path", str(tmp_path / "tour"), *arguments])
+    assert ended.value.code == 2
+    assert says in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "tour").exists()
 
 
 def test_execute_notices_a_kernel_that_dies(run: Command, tmp_path: Path) -> None:
@@ -199,7 +238,7 @@ def test_ctrl_c_ends_quietly(fake_lab: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_ctrl_c_while_the_store_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_: Path) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo, "prepare", interrupted)

@@ -2,67 +2,23 @@
 
 from __future__ import annotations
 
-import html
-import os
 import re
 import shutil
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 import chroma_nb
-from chroma_nb.demo import prepare, shipped_notebook
+from chroma_nb.demo import NOTEBOOKS as SHIPPED
+from chroma_nb.demo import prepare
+from tests.notebooks.executed import NOTEBOOKS, PLOTLY, WIDGET, Run, is_progress
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_quickstart.ipynb"
-PLOTLY = "application/vnd.plotly.v1+json"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOTEBOOK = NOTEBOOKS / "01_quickstart.ipynb"
 HITS = ["query", "rank", "distance", "document"]
 METADATA = ["lemma", "pos", "lexname", "n_lemmas", "gloss_len"]
-
-
-class Run:
-    """An executed notebook, its code cells found by what they say."""
-
-    def __init__(self, folder: Path) -> None:
-        content = nbformat.read(folder / NOTEBOOK.name, as_version=4)  # type: ignore[no-untyped-call]
-        client = NotebookClient(
-            content,
-            timeout=300,
-            startup_timeout=180,
-            kernel_name="python3",
-            resources={"metadata": {"path": str(folder)}},
-            extra_arguments=["--IPKernelApp.log_level=40"],
-        )
-        client.execute()
-        self.cells = [cell for cell in content.cells if cell.cell_type == "code"]
-
-    def result(self, snippet: str) -> dict[str, Any]:
-        """What the one cell that contains this shows, by mime type."""
-        (cell,) = [cell for cell in self.cells if snippet in cell.source]
-        (output,) = cell.outputs
-        found: dict[str, Any] = output.data
-        return found
-
-    def frame(self, snippet: str) -> tuple[list[str], list[list[str]]]:
-        """The columns and the rows (index first) of the table that a cell shows."""
-        page = self.result(snippet)["text/html"]
-        head, body = page.split("</thead>")
-        columns = [html.unescape(name) for name in re.findall(r"<th>(.*?)</th>", head.split("</tr>")[0]) if name]
-        rows = re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
-        return columns, [[html.unescape(v) for v in re.findall(r"<t[hd]>(.*?)</t[hd]>", row)] for row in rows]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _kernel_finds_the_library() -> Any:
-    """Kernels import the chroma_nb that is tested, installed or not, and download nothing."""
-    with pytest.MonkeyPatch.context() as patch:
-        root = str(Path(chroma_nb.__file__).parents[1])
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])))
-        patch.setenv("CHROMA_NB_OFFLINE", "1")
-        patch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -74,30 +30,26 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(temporary))
         patch.setenv("TEMP", str(temporary))
-        run = Run(folder)
+        run = Run(folder / NOTEBOOK.name)
     assert [path.name for path in folder.iterdir()] == [NOTEBOOK.name], "the notebook littered its folder"
     assert list(temporary.glob("tmp*/chroma_nb.duckdb")) == [], "the scratch store outlived the kernel"
     return run
-
-
-def test_is_committed_without_outputs() -> None:
-    content = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
-    code = [cell for cell in content.cells if cell.cell_type == "code"]
-    assert len(code) >= 15
-    assert all(not cell.outputs and cell.execution_count is None for cell in code)
-    assert content.metadata.kernelspec.name == "python3"
-    assert shipped_notebook().read_bytes() == NOTEBOOK.read_bytes()
 
 
 def test_opens_with_prose_and_every_cell_shows_something(alone: Run) -> None:
     silent = [cell.source for cell in alone.cells if not cell.outputs]
     assert len(silent) == 1, "only the imports are silent"
     assert silent[0].startswith("import ")
-    outputs = [output for cell in alone.cells for output in cell.outputs]
+    outputs = [output for cell in alone.cells for output in cell.outputs if not is_progress(output)]
+    shown = {PLOTLY, WIDGET, "image/png"}
     extra = [
-        output for output in outputs if output.output_type != "execute_result" and PLOTLY not in output.get("data", {})
+        output
+        for output in outputs
+        if output.output_type != "execute_result" and not shown & set(output.get("data", {}))
     ]
-    assert extra == [], "something was printed, warned of, or drawn as a progress bar"
+    assert extra == [], "something was printed, or warned of"
+    (bars,) = [cell.source for cell in alone.cells if any(map(is_progress, cell.outputs))]
+    assert "docs.plot(" in bars, "only the map takes long enough for a bar"
 
 
 def test_cards(alone: Run) -> None:
@@ -164,13 +116,19 @@ def test_sql(alone: Run) -> None:
 
 
 def test_map(alone: Run) -> None:
-    figure = alone.result("px.scatter(")[PLOTLY]
-    names = [trace["name"] for trace in figure["data"]]
-    assert len(names) == 9
-    assert names[-1] == "hits"
-    assert all(name.startswith(("noun.", "verb.")) for name in names[:-1])
-    assert "customdata" in figure["data"][0]["hovertemplate"]
-    assert "width" not in figure["layout"], "it fills the width of the notebook"
+    figure = alone.figure("docs.plot(")
+    names = [trace["name"] for trace in figure["data"] if trace.get("name")]
+    assert len(names) == 10
+    assert all(name.startswith(("noun.", "verb.")) and name.endswith(" (500)") for name in names[:8])
+    assert names[8:] == ["hits (20)", "food for a long journey"]
+    assert "star" in str(figure["data"][-1]["marker"]["symbol"]), "the prose speaks of a star"
+    assert figure["layout"].get("width") is None, "it fills the width of the notebook"
+
+
+def test_explorer(alone: Run) -> None:
+    shown = alone.result("docs.explore(")
+    assert {WIDGET, "text/html", "image/png", "text/plain"} <= set(shown)
+    assert len(alone.frame("explorer.results[")[1]) == 3
 
 
 def test_runs_again_on_a_store_beside_it(tmp_path: Path) -> None:
@@ -178,9 +136,9 @@ def test_runs_again_on_a_store_beside_it(tmp_path: Path) -> None:
     made = prepare(tmp_path)
     assert made.new
     for _ in range(2):
-        run = Run(tmp_path)
+        run = Run(made.notebook)
         assert "4,000" in run.result("scratch.name")["text/html"]
         assert run.result("menu.delete")["text/plain"].startswith("'500 dishes")
     with chroma_nb.Client(made.store, read_only=True) as client:
         assert client.list_collections().index.tolist() == ["wordnet", "menu"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [NOTEBOOK.name, "db"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*SHIPPED, "db"]

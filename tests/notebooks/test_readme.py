@@ -64,7 +64,9 @@ def test_links_lead_somewhere() -> None:
     assert [target for target in local if not (ROOT / target).exists()] == []
 
 
-def test_pictures_are_small() -> None:
+def test_pictures_are_small_and_used() -> None:
     pictures = sorted((ROOT / "notebooks" / "images").glob("*.png"))
-    assert [picture.name for picture in pictures] == ["map.png", "query.png"]
-    assert all(picture.stat().st_size < 200_000 for picture in pictures)
+    used = re.findall(r"!\[.+?\]\(notebooks/images/(.+?)\)", README)
+    assert [picture.name for picture in pictures] == sorted(used)
+    assert len(used) >= 2
+    assert all(picture.stat().st_size < 300_000 for picture in pictures)
