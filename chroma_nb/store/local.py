@@ -136,8 +136,8 @@ class LocalStore:
     def stats(self, collection: uuid.UUID) -> CollectionStats:
         """Count, metadata keys and state of the index."""
         with self._open():
-            keys = {key: tuple(kinds) for key, kinds in self._shelves.places(collection).items()}
-            return CollectionStats(self._shelves.count(collection), keys, self._shelves.indexed(collection))
+            shelves = self._shelves
+            return CollectionStats(shelves.count(collection), shelves.keys(collection), shelves.indexed(collection))
 
     # items: writing ---------------------------------------------------------------------------
 

@@ -172,6 +172,19 @@ class Mirror:
                 return True
         return False
 
+    def holds(self, name: str) -> bool:
+        """Whether some live item has a value in this dense column."""
+        at = 0
+        for chunk in self.chunks:
+            live = self.live[at : at + chunk.length]
+            at += chunk.length
+            column = chunk.columns.get(name)
+            if column is None or column.null_count == len(column):
+                continue
+            if not self.dead or bool((live & column.is_valid().to_numpy(zero_copy_only=False)).any()):
+                return True
+        return False
+
     # changing ---------------------------------------------------------------------------------
 
     def append(

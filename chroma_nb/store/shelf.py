@@ -15,6 +15,7 @@ from chroma_nb.store.hnsw import Graph
 from chroma_nb.store.mirror import Mirror
 from chroma_nb.store.search import Space
 from chroma_nb.store.vectors import Vectors
+from chroma_nb.store.where_sql import Place
 from chroma_nb.types import ARROW_TYPES, IntArray, Kind, Matrix, MetadataColumns, Records
 
 
@@ -37,13 +38,29 @@ class State:
                     found.append(key)
         return frozenset(found)
 
+    @cached_property
+    def held(self) -> dict[str, tuple[Kind, ...]]:
+        """The keys that items have, with the kinds of their values; without items, all that there ever were."""
+        if self.mirror.count == 0:
+            return {key: tuple(kinds) for key, kinds in self.places.items()}
+        held = {
+            key: tuple(kind for kind, place in kinds.items() if self._holds(place))
+            for key, kinds in self.places.items()
+        }
+        return {key: kinds for key, kinds in held.items() if kinds}
+
+    def _holds(self, place: Place) -> bool:
+        if place.column is not None:
+            return self.mirror.holds(place.column)
+        return place.number in self.mirror.sparse and len(self.mirror.sparse[place.number].rows) > 0
+
     def records(self, positions: IntArray, include: frozenset[str], vectors: Matrix) -> Records:
         """The items at these positions, in this order; ``vectors`` are those of all slots."""
         names = ["id"]
         if "documents" in include:
             names.append("document")
         if "metadatas" in include:
-            names += [place.column for kinds in self.places.values() for place in kinds.values() if place.column]
+            names += [place.column for key in self.held for place in self.places[key].values() if place.column]
         taken = self.mirror.take(positions, names)
         embeddings = None
         if "embeddings" in include:
@@ -72,7 +89,7 @@ class State:
         return self._values(key, self.mirror.take(positions, names), positions)
 
     def _metadata(self, taken: dict[str, pa.Array], positions: IntArray) -> MetadataColumns:
-        return {key: self._values(key, taken, positions) for key in self.places}
+        return {key: self._values(key, taken, positions) for key in self.held}
 
     def _values(self, key: str, taken: dict[str, pa.Array], positions: IntArray) -> dict[Kind, pa.Array]:
         found = {}

@@ -20,7 +20,7 @@ from chroma_nb.store.duck_errors import translated
 from chroma_nb.store.mirror import Mirror
 from chroma_nb.store.shelf import Shelf, State
 from chroma_nb.store.vectors import FileVectors, MemoryVectors, Vectors
-from chroma_nb.types import CollectionInfo, Matrix
+from chroma_nb.types import CollectionInfo, Kind, Matrix
 
 
 class Shelves:
@@ -139,6 +139,12 @@ class Shelves:
         if collection in self._shelves and collection not in self._stale:
             return self._shelves[collection].state.places
         return self.catalog.places(self.entry(collection).number)
+
+    def keys(self, collection: uuid.UUID) -> dict[str, tuple[Kind, ...]]:
+        """Metadata keys with the kinds of their values; of a collection not in memory, all that there ever were."""
+        if collection in self._shelves and collection not in self._stale:
+            return self._shelves[collection].state.held
+        return {key: tuple(kinds) for key, kinds in self.places(collection).items()}
 
     def indexed(self, collection: uuid.UUID) -> int:
         """How many slots the graph covers, as far as is known without reading it."""

@@ -297,3 +297,20 @@ def test_after_closing(client: Client) -> None:
     for call in (lambda: shown.matching(selection(None, None, None)), lambda: shown.layout("a")):
         with pytest.raises(ClosedStoreError):
             call()
+
+
+def test_a_key_that_no_item_has_any_more_is_gone(backend: Backend) -> None:
+    docs = backend.client.create_collection(fresh_name())
+    docs.add(ids=["a", "b"], embeddings=[[1], [2]], metadatas=[{"n": 1}, {"n": 2}])
+    docs.update("a", metadatas={"tag": True}, merge=True)
+    assert list(docs.get().columns) == ["document", "n", "tag"]
+    docs.update("a", metadatas={"n": 1})
+    assert list(docs.get().columns) == ["document", "n"]
+    docs = backend.reopen()[docs.name]
+    assert list(docs.get().columns) == ["document", "n"]
+    docs.update("b", metadatas={"tag": "x"}, merge=True)
+    docs.delete("b")
+    assert list(docs.get().columns) == ["document", "n"]
+    assert docs._store.stats(docs.id).keys == {"n": (Kind.INT,)}
+    docs.delete()
+    assert set(docs.get().columns) >= {"document", "n"}, "of an empty collection, the keys that there were"
