@@ -33,7 +33,7 @@ def bar(what: str, unit: str) -> Iterator[Progress]:
 
     def move(done: int, total: int) -> None:
         if not shown:
-            shown.append(tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False))
+            shown.append(tqdm(total=total, desc=what, unit=unit, unit_scale=bool(unit), leave=False))
         shown[0].total = total
         shown[0].update(done - shown[0].n)
 
@@ -41,4 +41,6 @@ def bar(what: str, unit: str) -> Iterator[Progress]:
         yield move
     finally:
         for one in shown:
+            one.leave = False
+            one.n = one.total  # a notebook keeps the bar of what did not reach its end
             one.close()

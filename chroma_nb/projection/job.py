@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from chroma_nb.errors import ChromaNbError
 from chroma_nb.projection.picture import Projection, ProjectionCancelled, Stage
 from chroma_nb.projection.projector import Projector
 
@@ -86,6 +87,8 @@ class ProjectionJob:
             _log.debug("a map was cancelled before its first epoch")
         except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
             self.error = error
+            if not isinstance(error, ChromaNbError) and threading.main_thread().is_alive():
+                _log.warning("a map failed", exc_info=error)
             return self._on_error
         return self._on_done
 

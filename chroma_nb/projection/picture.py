@@ -40,10 +40,10 @@ class Projection:
 StageName = Literal["index", "neighbours", "prepare", "epochs"]
 
 _TEXTS = {
-    "index": "Completing the search index: {done:,} of {total:,} vectors",
-    "neighbours": "Finding neighbours: {done:,} of {total:,} items",
-    "prepare": "Preparing UMAP; the first time on a machine, this takes up to a minute",
-    "epochs": "Drawing the map: epoch {done:,} of {total:,}",
+    "index": "Indexing: {done:,} of {total:,}",
+    "neighbours": "Neighbours: {done:,} of {total:,}",
+    "prepare": "Preparing UMAP (the first time, up to a minute)",
+    "epochs": "Epoch {done:,} of {total:,}",
 }
 
 
@@ -58,7 +58,7 @@ class Stage:
         total: vectors, items, steps or epochs.
 
     >>> Stage("epochs", 20, 200).text
-    'Drawing the map: epoch 20 of 200'
+    'Epoch 20 of 200'
     """
 
     name: StageName

@@ -44,6 +44,14 @@ class Snapshot(Protocol):
     def ids(self) -> pa.Array:
         """Of all n items (Arrow ``large_string``)."""
 
+    @property
+    def keys(self) -> dict[str, tuple[Kind, ...]]:
+        """Metadata keys in order of first appearance, with the kinds their values have."""
+
+    @property
+    def documented(self) -> bool:
+        """Whether any item has a document."""
+
     def vectors(self, positions: IntArray | None = None) -> Matrix:
         """Of these items (m, dim), or of all (n, dim); a copy."""
 
@@ -95,6 +103,10 @@ class Store(Protocol):
     Collections are addressed by id. All methods may be called from several threads. They raise
     the classes of `chroma_nb.errors` and nothing else.
     """
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every write is refused."""
 
     @property
     def location(self) -> str:

@@ -61,6 +61,16 @@ class LocalSnapshot:
         """Of all items."""
         return self._state.mirror.take(self._at, ["id"])["id"]
 
+    @property
+    def keys(self) -> dict[str, tuple[Kind, ...]]:
+        """Metadata keys, with the kinds of their values."""
+        return self._state.held
+
+    @property
+    def documented(self) -> bool:
+        """Whether any item has a document."""
+        return self._state.mirror.holds("document")
+
     def vectors(self, positions: IntArray | None = None) -> Matrix:
         """Of these items, or of all."""
         return self._state.embeddings(self._at if positions is None else self._at[positions], self._space.vectors)

@@ -18,6 +18,6 @@ def test_first_and_later_visitors(tmp_path: Path) -> None:
         assert another["wordnet"].count() == 4000
         second = Run(path)
     for run in (first, second):
-        assert {WIDGET, "text/html", "image/png"} <= set(run.result(".explore("))
+        assert {WIDGET, "text/html", "image/png"} <= set(run.result('color="lexname"'))
         assert run.strays() == []
     assert sorted(child.name for child in tmp_path.iterdir()) == [NOTEBOOK.name, "explore"]

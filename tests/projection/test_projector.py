@@ -73,7 +73,7 @@ def test_stages_are_told_in_order(client: Client) -> None:
     assert list(dict.fromkeys(names)) == ["neighbours", "prepare", "epochs"]
     epochs = [stage for stage in told if stage.name == "epochs"]
     assert [stage.done for stage in epochs] == list(range(epochs[0].total + 1))
-    assert epochs[-1].text == f"Drawing the map: epoch {epochs[0].total} of {epochs[0].total}"
+    assert epochs[-1].text == f"Epoch {epochs[0].total} of {epochs[0].total}"
 
 
 def test_a_seed_repeats_a_map(client: Client) -> None:

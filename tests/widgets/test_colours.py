@@ -67,16 +67,16 @@ def test_equal_texts_have_equal_colours(values: list[str | None]) -> None:
         assert (codes[one] == codes[other]) == (values[one] == values[other])
 
 
-def test_categories_by_frequency_and_then_by_name() -> None:
+def test_categories_by_name_so_that_more_rows_change_no_colours() -> None:
     found = made(["b", "a", "c", "c", None])
     assert found.kind == "categorical"
     assert [(entry.text, entry.count, entry.code) for entry in found.legend] == [
-        ("c", 2, 0),
-        ("a", 1, 1),
-        ("b", 1, 2),
+        ("a", 1, 0),
+        ("b", 1, 1),
+        ("c", 2, 2),
         ("no value", 1, NO_VALUE),
     ]
-    assert found.codes.tolist() == [2, 1, 0, 0, NO_VALUE]
+    assert found.codes.tolist() == [1, 0, 2, 2, NO_VALUE]
     assert found.palette == colours.OKABE_ITO[:3]
 
 

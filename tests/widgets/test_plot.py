@@ -41,7 +41,7 @@ def test_a_plain_figure(docs: chroma_nb.Collection) -> None:
     figure = plot(docs)
     assert type(figure) is go.Figure
     assert count(figure) == COUNT
-    assert (figure.layout.title.text, figure.layout.title.subtitle.text) == ("docs", "60 items")
+    assert (figure.layout.title.text, figure.layout.title.subtitle.text) == ("docs", "60 items · PCA")
     frame = docs.project("pca")
     assert np.array_equal(np.sort(figure.data[0].x), np.sort(frame["x"].to_numpy()))
 
@@ -67,9 +67,9 @@ def test_what_a_point_tells(docs: chroma_nb.Collection) -> None:
 def test_a_sample_is_told_and_keeps_what_matters(docs: chroma_nb.Collection) -> None:
     like = docs.query(docs.embeddings(["id9"]), n_results=11).index[1:]
     figure = plot(docs, "lang", query={"like": "id9"}, sample=20)
-    assert figure.layout.title.subtitle.text == "20 of 60 items are drawn"
+    assert figure.layout.title.subtitle.text == "20 of 60 items are drawn · PCA"
     assert count(figure) == 20
-    assert [trace.name.split()[0] for trace in figure.data[:2]] == ["en", "de"], "the only one of its colour is there"
+    assert [trace.name.split()[0] for trace in figure.data[:2]] == ["de", "en"], "the only one of its colour is there"
     rings = next(trace for trace in figure.data if trace.mode == "markers+text")
     places = docs.project("pca").loc[list(like)]
     assert np.array_equal(rings.x, places["x"].to_numpy())
@@ -93,7 +93,7 @@ def test_filters_leave_a_faint_context(docs: chroma_nb.Collection) -> None:
     context, points = plot(docs, where={"n": {"$lt": 10}}).data
     assert (context.name, len(context.x), len(points.x)) == ("filtered out", 50, 10)
     figure = plot(docs, where_document={"$contains": "<b>7</b>"}, sample=30)
-    assert figure.layout.title.subtitle.text == "1 of 60 items pass the filters, 30 of 60 items are drawn"
+    assert figure.layout.title.subtitle.text == "1 of 60 items pass the filters, 30 of 60 items are drawn · PCA"
     assert len(figure.data[1].x) == 1
 
 

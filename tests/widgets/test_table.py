@@ -267,6 +267,8 @@ def test_a_deleted_collection_is_an_error_not_a_crash(table: RowsTable, model: Q
     table.act("page", page=1)  # of the moment shown, which is still there
     table.act("like", id="i03")
     assert "collection was deleted" in str(model.error)
+    assert table.shown["rows"] == []
+    table.act("show", name="rows")
     assert len(table.shown["rows"]) == 10
 
 

@@ -15,6 +15,7 @@ from chroma_nb.client import Client
 from chroma_nb.errors import ChromaNbError, InvalidArgumentError
 from chroma_nb.types import Kind
 from chroma_nb_widgets import registry, stand_in, static
+from chroma_nb_widgets.closing import close_all
 from chroma_nb_widgets.models.browser import BrowserModel, Deletion, Listed, size
 from chroma_nb_widgets.panel import Panel, module
 from chroma_nb_widgets.style import stylesheet
@@ -166,8 +167,9 @@ class CollectionsBrowser(BrowserModel):
         registry.forget(self)
         super().close()
         if "widget" in self.__dict__:
-            self.widget.children[0].close()
-            self.widget.close()
+            below = self.widget.children[1]
+            below.children = ()  # explorers close themselves
+            close_all(self.widget)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return static.bundle(self.widget, self._static(), b"", repr(self))

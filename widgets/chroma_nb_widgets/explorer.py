@@ -115,8 +115,8 @@ class ExplorerView(w.VBox):
         self.table = RowsTable(model, tabs=True)
         self.views = SavedViews(model)
         self.code = CodePanel(model)
-        left = w.VBox([self.query, self.filters], layout=w.Layout(flex="1 1 290px", min_width="0", max_width="100%"))
-        right = w.VBox([self.plot], layout=w.Layout(flex="3 1 400px", min_width="0"))
+        left = w.VBox([self.query, self.filters], layout=w.Layout(flex="1 1 310px", min_width="0", max_width="100%"))
+        right = w.VBox([self.plot], layout=w.Layout(flex="3 1 410px", min_width="0"))
         self.more = w.Accordion([self.code, self.views], titles=("Code and SQL", "Saved views"), selected_index=None)
         super().__init__(
             [

@@ -15,7 +15,7 @@ from chroma_nb import arguments
 from chroma_nb.collection import Collection
 from chroma_nb.errors import ColumnNotFoundError, InvalidArgumentError, suggest
 from chroma_nb.progress import bars
-from chroma_nb.projection import Projection, Projector
+from chroma_nb.projection import Projection, Projector, computed
 from chroma_nb.store.protocol import Snapshot
 from chroma_nb.types import IntArray, Matrix
 from chroma_nb_widgets.figures import map_figure
@@ -70,7 +70,8 @@ def plot_collection(
         overlay = Overlay((float(x), float(y)), asked.label(checked), hits)
     visible = np.zeros(len(snapshot), dtype=np.bool_)
     visible[snapshot.matching(selection)] = True
-    scene = Scene(snapshot, projection.xy, _colours(snapshot, color, keys, vector), visible, None, overlay)
+    painted = _colours(snapshot, color, keys, vector)
+    scene = Scene(snapshot, projection.xy, painted, visible, None, overlay, projection.method)
     look = {"width": width, "height": height, "dark": dark, "title": plain.name if title is None else title}
     return scene.figure(sample, names, **look)
 
@@ -86,13 +87,14 @@ def _projection(
     made = None if refresh else projector.stored()
     if made is None:
         with bars(f"map of {collection.name}") as move:
-            made = projector.run(lambda stage: move(stage.name, stage.done, stage.total))
+            made = computed(projector, lambda stage: move(stage.name, stage.done, stage.total))
     return projector, made
 
 
 def explorer_figure(model: ExplorerModel, sample: int = SAMPLE, *, dark: bool = False) -> go.Figure:
     """What an explorer's map shows, as a plain figure of at most ``sample`` points."""
-    scene = Scene(model.snapshot, model.map.xy, model.colours, model.visible, model.marked, model.overlay())
+    method = "pca" if model.map.projection is None else model.map.projection.method
+    scene = Scene(model.snapshot, model.map.xy, model.colours, model.visible, model.marked, model.overlay(), method)
     return scene.figure(sample, (*list(model.keys)[:8], "document"), title=model.collection.name, dark=dark, height=560)
 
 
@@ -107,6 +109,7 @@ class Scene:
         visible: bool (n,), which pass the filters.
         selected: bool (n,), or None.
         overlay: a query with its hits, or None.
+        method: what placed the points, "umap" or "pca".
     """
 
     snapshot: Snapshot
@@ -115,6 +118,7 @@ class Scene:
     visible: Mask
     selected: Mask | None
     overlay: Overlay | None
+    method: str
 
     def figure(self, sample: int, names: Sequence[str], **look: Any) -> go.Figure:
         """A figure of at most ``sample`` of the points, which tell these columns when hovered."""
@@ -130,7 +134,7 @@ class Scene:
             selected=None if self.selected is None else self.selected[drawn],
             visible=self.visible[drawn],
             overlay=self._overlay_of(drawn),
-            note=", ".join(notes) or f"{total:,} items",
+            note=f"{', '.join(notes) or f'{total:,} items'} · {self.method.upper()}",
             **look,
         )
 

@@ -56,7 +56,7 @@ class ProjectionPlot(w.VBox):
 
     def _make_toolbar(self) -> None:
         self.color = w.Dropdown(
-            description="Colour by", layout=w.Layout(width="240px"), style={"description_width": "initial"}
+            description="Colour by", layout=w.Layout(width="230px"), style={"description_width": "initial"}
         )
         self.method = w.ToggleButtons(
             options=[("UMAP", "umap"), ("PCA", "pca")],
@@ -66,7 +66,7 @@ class ProjectionPlot(w.VBox):
         )
         self.again = w.Button(tooltip="Compute the map anew, aligned to this one", layout=w.Layout(width="auto"))
         self.cancel = w.Button(description="Cancel", tooltip="Stop computing the map", layout=w.Layout(width="auto"))
-        self.bar = w.FloatProgress(min=0, max=1, layout=w.Layout(width="140px"))
+        self.bar = w.FloatProgress(min=0, max=1, layout=w.Layout(width="90px"))
         self.stage = w.Label()
         self._toolbar = w.HBox([self.color, self.method, self.again, self.bar, self.stage, self.cancel])
         self._toolbar.add_class("chroma-nb-toolbar")
@@ -123,8 +123,7 @@ class ProjectionPlot(w.VBox):
         self.bar.value = state.progress
         self.stage.value = state.problem or state.stage
         self.again.description = _AGAIN.get(state.state, "Refit")
-        self.again.disabled = running
-        self.again.layout.display = "none" if state.method == "pca" else "flex"
+        self.again.layout.display = "none" if running or state.method == "pca" else "flex"
         self._listening = False
         self.method.value = state.method
         self._listening = True

@@ -13,6 +13,7 @@ from IPython.display import display
 from chroma_nb.collection import Collection
 from chroma_nb.errors import ChromaNbError, InvalidArgumentError, suggest
 from chroma_nb_widgets import registry, stand_in, static
+from chroma_nb_widgets.closing import close_all
 from chroma_nb_widgets.filter_form import FilterForm
 from chroma_nb_widgets.models import code
 from chroma_nb_widgets.models.query import QueryModel
@@ -46,7 +47,7 @@ class QueryWidget(QueryModel):
     def code(self) -> str:
         """A cell that gets the same rows."""
         target = code.variable(self.collection.name)
-        read_only = getattr(self._store, "read_only", False)
+        read_only = self.read_only
         lines = code.opening(self._store.location, self.collection.name, read_only=read_only)
         filters = {"where": self.where, "where_document": self.where_document}
         return "\n".join(lines + code.query_lines(target, self.query, self.n_results, filters))
@@ -104,8 +105,7 @@ class QueryView(w.VBox):
 
     def close(self) -> None:
         """Close the view and all its parts."""
-        for part in self.children:
-            part.close()
+        close_all(*self.children, self.layout)
         super().close()
 
 

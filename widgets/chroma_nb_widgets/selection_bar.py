@@ -27,9 +27,10 @@ class SelectionBar(w.VBox):
         self._plan: Plan | None = None
         self._make: Callable[[], Plan] | None = None
         self.count = w.Label()
-        self.tag = self._button("Tag…", "Write a metadata value to the selected rows")
-        self.copy = self._button("Copy…", "Copy the selected rows to a new collection")
-        self.delete = self._button("Delete…", "Delete the selected rows")
+        no = "The store was opened with read_only=True: it cannot be changed." if model.read_only else None
+        self.tag = self._button("Tag…", no or "Write a metadata value to the selected rows")
+        self.copy = self._button("Copy…", no or "Copy the selected rows to a new collection")
+        self.delete = self._button("Delete…", no or "Delete the selected rows")
         self.clear = self._button("Clear selection", "Select nothing")
         self.undo = self._button("Undo", "Take the last change back")
         self.key = w.Text(placeholder="name, such as reviewed", layout=w.Layout(width="180px"))
@@ -106,8 +107,9 @@ class SelectionBar(w.VBox):
     def _update(self, change: Any = None) -> None:
         count = len(self._model.selected)
         self.count.value = f"{count:,} selected" if count else "Nothing selected"
-        for button in (self.tag, self.copy, self.delete, self.clear):
-            button.disabled = count == 0
+        for button in (self.tag, self.copy, self.delete):
+            button.disabled = count == 0 or self._model.read_only
+        self.clear.disabled = count == 0
         self.undo.disabled = self._model.curation.undo is None
         self._look()
 

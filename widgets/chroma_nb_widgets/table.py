@@ -126,7 +126,8 @@ class RowsTable(Panel):
     # what is shown ----------------------------------------------------------------------------
 
     def _columns(self) -> list[str]:
-        return [str(name) for name in self._page.columns if name not in _HIDDEN]
+        hidden = _HIDDEN if self._model.snapshot.documented else (*_HIDDEN, "document")
+        return [str(name) for name in self._page.columns if name not in hidden]
 
     def _state(self) -> dict[str, Any]:
         model = self._model

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +13,12 @@ import traitlets
 
 from chroma_nb.client import Client
 from chroma_nb.collection import Collection
-from chroma_nb.errors import ChromaNbError, CollectionNotFoundError, InvalidArgumentError
+from chroma_nb.errors import CollectionNotFoundError, InvalidArgumentError
 from chroma_nb.functions import NOT_GIVEN
 from chroma_nb.store.protocol import Store
 from chroma_nb.types import CollectionInfo, CollectionStats, Kind, MetadataValue, Records, Selection
+from chroma_nb_widgets.models.guarded import Guarded
 
-_log = logging.getLogger(__name__)
 _SAMPLED = 100  # rows from which the size of texts is estimated
 _PEEK = 10
 _TEXTS = frozenset({"documents", "metadatas"})
@@ -74,7 +72,7 @@ class Deletion:
     typed: bool
 
 
-class BrowserModel(traitlets.HasTraits):
+class BrowserModel(Guarded):
     """The state of a collections browser.
 
     Args:
@@ -85,13 +83,11 @@ class BrowserModel(traitlets.HasTraits):
         collections: what there is (`Listed`), oldest first.
         collection: the `Collection` looked at; None for none. A name may be set too.
         explorer: the explorer that is open; None for none.
-        error: what went wrong last, with the way out; None when all is well.
     """
 
     collections = traitlets.Any(())
     collection = traitlets.Any(None, allow_none=True)
     explorer = traitlets.Any(None, allow_none=True)
-    error = traitlets.Unicode(None, allow_none=True)
 
     def __init__(self, client: Client, opener: Callable[[Collection], Any] | None = None) -> None:
         super().__init__()
@@ -280,20 +276,6 @@ class BrowserModel(traitlets.HasTraits):
         self.unobserve_all()
 
     # errors -----------------------------------------------------------------------------------
-
-    @contextmanager
-    def guarded(self, *, clear: bool = True) -> Iterator[None]:
-        """Put what goes wrong into ``error``; afterwards it is cleared if all went well and ``clear`` says so."""
-        try:
-            yield
-        except (ChromaNbError, traitlets.TraitError) as error:
-            self.error = str(error)
-        except Exception as error:  # noqa: BLE001 - shown in the widget
-            _log.exception("unexpected failure in a collections browser")
-            self.error = f"{type(error).__name__}: {error}"
-        else:
-            if clear:
-                self.error = None
 
 
 def _explorer_of(collection: Collection) -> Any:

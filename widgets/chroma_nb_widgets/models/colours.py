@@ -140,14 +140,12 @@ def _by_category(label: str, values: pa.Array, kind: ColourKind) -> Colours:
 
 
 def _most_frequent(values: pa.Array, counts: npt.NDArray[np.int64], own: int) -> list[int]:
-    """Positions of the values with a colour of their own: texts by frequency, numbers and bools ascending."""
+    """Positions of the values with a colour of their own, ascending, so that more rows do not change the colours."""
     if pa.types.is_boolean(values.type):
         return sorted(range(len(values)), key=lambda at: bool(values[at].as_py()))
     table = pa.table({"count": counts, "value": values})
     by_count = pc.select_k_unstable(table, own, sort_keys=[("count", "descending"), ("value", "ascending")]).to_pylist()
-    if pa.types.is_integer(values.type):  # 0, 1, 2, ... read better than by frequency
-        return sorted(by_count, key=lambda at: int(values[at].as_py()))
-    return [int(at) for at in by_count]
+    return sorted(map(int, by_count), key=lambda at: values[at].as_py())
 
 
 def _missing(codes: npt.NDArray[np.uint16]) -> tuple[LegendEntry, ...]:

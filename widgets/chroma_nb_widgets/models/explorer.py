@@ -255,6 +255,8 @@ class ExplorerModel(QueryModel):
             page, hidden = self.page, self._hidden_texts()
             self._snapshot = snapshot
             self._forget()
+            if self.color not in (None, DISTANCE, *self.keys):
+                self.color = None
             self._selected = np.sort(self.places_of(self.selected_ids))
             self.selected_ids = self._ids_at(self._selected)
             if self.showing == "selection" and len(self._selected) == 0:
@@ -310,7 +312,7 @@ class ExplorerModel(QueryModel):
         """
         target = code.variable(self.name)
         filters = {"where": self.where, "where_document": self.where_document}
-        lines = code.opening(self._store.location, self.name, read_only=getattr(self._store, "read_only", False))
+        lines = code.opening(self._store.location, self.name, read_only=self.read_only)
         lines += code.query_lines(target, self.query, self.n_results, filters)
         if most_ids is None or len(self.selected_ids) <= most_ids:
             lines += code.selection_lines(target, self.selected_ids)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,21 +15,21 @@ import traitlets
 from chroma_nb import arguments, frames
 from chroma_nb.collection import Collection
 from chroma_nb.columns import column_of
-from chroma_nb.errors import ChromaNbError, InvalidArgumentError, suggest
+from chroma_nb.errors import InvalidArgumentError, suggest
 from chroma_nb.store.protocol import Snapshot
 from chroma_nb.types import IntArray, Kind, Matrix
 from chroma_nb.where import parse_where, parse_where_document
 from chroma_nb_widgets.models import asked, code
 from chroma_nb_widgets.models.conditions import Condition, Custom, Match, from_where, to_where
 from chroma_nb_widgets.models.facets import Facet, facet
+from chroma_nb_widgets.models.guarded import Guarded
 from chroma_nb_widgets.models.sorting import order
 
-_log = logging.getLogger(__name__)
 _COLUMNS = frozenset({"documents", "metadatas"})
 _FEW_IDS = 10_000
 
 
-class QueryModel(traitlets.HasTraits):
+class QueryModel(Guarded):
     """The state of a query widget. Setting a trait does what it says; failures end in ``error``.
 
     Attributes:
@@ -44,7 +43,6 @@ class QueryModel(traitlets.HasTraits):
         page_size: rows of a page.
         sort: (column, descending), a column of `table` or "id"; None for the order of insertion, or of the hits.
         version: of the collection's data as shown; changes when others write to it.
-        error: what went wrong last, with the way out; None when all is well.
     """
 
     query = traitlets.Any(None, allow_none=True)
@@ -57,7 +55,6 @@ class QueryModel(traitlets.HasTraits):
     page_size = traitlets.Int(10)
     sort = traitlets.Any(None, allow_none=True)
     version = traitlets.Int(0)
-    error = traitlets.Unicode(None, allow_none=True)
 
     tables: tuple[str, ...] = ("rows", "results")
 
@@ -70,7 +67,6 @@ class QueryModel(traitlets.HasTraits):
         self._sorted: tuple[Any, IntArray] | None = None
         self._vector: Matrix | None = None
         self._embedded: tuple[str, Matrix] | None = None
-        self._failures = 0
         self._holding = self._wanted = False
         super().__init__()
         self.set_trait("version", self._snapshot.info.version)
@@ -130,12 +126,20 @@ class QueryModel(traitlets.HasTraits):
         if proposal["value"] is None:
             return None
         column, descending = proposal["value"]
-        sortable = ("id", *map(column_of, self.keys))
-        if column not in sortable:
-            raise InvalidArgumentError(f"There is no column {column!r} to sort by.{suggest(column, sortable)}")
+        if column not in self._sortable():
+            hint = suggest(column, self._sortable())
+            raise InvalidArgumentError(f"There is no column {column!r} to sort by.{hint}")
         return str(column), bool(descending)
 
+    def _sortable(self) -> tuple[str, ...]:
+        return "id", *map(column_of, self.keys)
+
     # what there is ----------------------------------------------------------------------------
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the store can only be read."""
+        return self._store.read_only
 
     @property
     def snapshot(self) -> Snapshot:
@@ -145,7 +149,7 @@ class QueryModel(traitlets.HasTraits):
     @property
     def keys(self) -> dict[str, tuple[Kind, ...]]:
         """Metadata keys in order of first appearance, with the kinds their values have."""
-        return self._store.stats(self.collection.id).keys
+        return self._snapshot.keys
 
     def facet(self, key: str) -> Facet:
         """What a control for this metadata key needs to know; unknown keys have no values."""
@@ -200,6 +204,8 @@ class QueryModel(traitlets.HasTraits):
     def _forget(self) -> None:
         self._facets.clear()
         self._positions = self._sorted = None
+        if self.sort is not None and self.sort[0] not in self._sortable():
+            self.sort = None
 
     # filters of the form ----------------------------------------------------------------------
 
@@ -323,29 +329,6 @@ class QueryModel(traitlets.HasTraits):
         for at, (name, dtype) in enumerate((("query", "int64"), ("rank", "int64"), ("distance", "float64"))):
             empty.insert(at, name if name not in empty else f"metadata.{name}", pd.Series(dtype=dtype))
         return empty
-
-    @contextmanager
-    def guarded(self, *, clear: bool = True) -> Iterator[None]:
-        """Put what goes wrong into ``error``, and clear it when all went well.
-
-        Args:
-            clear: False leaves an earlier error where it is.
-        """
-        failures = self._failures
-        try:
-            yield
-        except ChromaNbError as error:
-            self._fail(str(error))
-        except Exception as error:  # noqa: BLE001 - shown in the widget, and logged with its traceback
-            _log.exception("unexpected failure in an explorer")
-            self._fail(f"{type(error).__name__}: {error}")
-        else:
-            if clear and failures == self._failures:  # nor did anything that was guarded inside
-                self.error = None
-
-    def _fail(self, message: str) -> None:
-        self._failures += 1
-        self.error = message
 
     # the table --------------------------------------------------------------------------------
 

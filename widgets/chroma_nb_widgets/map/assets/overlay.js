@@ -102,7 +102,7 @@ export class OverlayCanvas {
     this.stroke(this.ink.text, 1.5, 2.5);
     pen.fillStyle = this.ink.star;
     pen.fill();
-    if (label) this.name(label.length > 60 ? `${label.slice(0, 59)}…` : label, x, y);
+    if (label) this.name(label.length > 32 ? `${label.slice(0, 31)}…` : label, x, y);
   }
 
   /** Write a label beside the star: right of it, else left, else below. */
