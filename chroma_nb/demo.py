@@ -209,10 +209,16 @@ def browse(notebook: Path, *, port: int | None, browser: bool) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # as in most containers; Lab refuses to start without
     process = subprocess.Popen(command, cwd=notebook.parent)  # noqa: S603 - our own interpreter and arguments
+    # umap-learn compiles for up to a minute when it is first used on a machine: better now than at the first map.
+    warming = subprocess.Popen(
+        [sys.executable, "-m", "chroma_nb.projection"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         return process.wait()
     finally:
         _stop(process)
+        warming.terminate()
+        _stop(warming)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
