@@ -98,9 +98,11 @@ class Explorable(ABC):
         refresh: bool = False,
         **options: Any,
     ) -> Figure:
-        """The map as a plain plotly figure: for papers, files, GitHub and hosts without widgets.
+        """The map as a plain plotly figure: for papers, files, and hosts without widgets.
 
-        The stored map is used; without one it is computed first, as `project` does.
+        The stored map is used; without one it is computed first, as `project` does. Where plotly itself is not drawn,
+        as on GitHub, ``plotly.io.renderers.default = "png"`` (with the package kaleido) puts a picture into the
+        notebook; explorers leave one by themselves.
 
         Args:
             color: what colours the points: a metadata key, or "distance" (to the query).

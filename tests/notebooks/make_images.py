@@ -53,7 +53,6 @@ class Picture:
 
 PICTURES = (
     Picture("query", "01_quickstart", 'docs.query("the money you borrow', "table"),
-    Picture("map", "01_quickstart", "question = ", ".js-plotly-plot"),
     Picture("explorer", "02_explore", "explorer = ", ".chroma-nb-explorer", _EXPLORER, "explorer.map.state == 'ready'"),
     Picture("collections", "02_explore", "client.explore()", ".jp-OutputArea-output > *"),
     Picture("umap", "03_map", 'docs.plot(color="lexname"', ".js-plotly-plot"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,6 @@ from chroma_nb_widgets.figures import map_figure
 from chroma_nb_widgets.map.interface import Colours, HoverText, Mask, Overlay, Points
 from chroma_nb_widgets.models import asked, colours, distances
 from chroma_nb_widgets.models.explorer import DISTANCE, ExplorerModel
-from chroma_nb_widgets.pictured import PicturedFigure
-from chroma_nb_widgets.raster import map_png
 from chroma_nb_widgets.static import cell_text
 
 SAMPLE = 20_000
@@ -130,7 +127,7 @@ class Scene:
         drawn = self.sampled(sample)
         if len(drawn) < total:
             notes.append(f"{len(drawn):,} of {total:,} items are drawn")
-        figure = map_figure(
+        return map_figure(
             self.xy[drawn],
             replace(self.colours, codes=self.colours.codes[drawn]),
             hover_texts(self.snapshot, drawn, names) if names else None,
@@ -140,12 +137,6 @@ class Scene:
             note=f"{', '.join(notes) or f'{total:,} items'} · {self.method.upper()}",
             **look,
         )
-        return PicturedFigure(figure, partial(self.png, dark=look.get("dark", False)))
-
-    def png(self, *, dark: bool) -> bytes:
-        """All points as a picture."""
-        marks = {"selected": self.selected, "visible": self.visible, "overlay": self.overlay}
-        return map_png(self.xy, self.colours, dark=dark, **marks)
 
     def sampled(self, most: int) -> IntArray:
         """Positions to draw, ascending: all hits, and of all else its share, however small."""
