@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chroma_nb import frames
 from chroma_nb.progress import bars
-from chroma_nb.projection import Projector, computed
+from chroma_nb.projection import Projection, Projector, computed
 
 if TYPE_CHECKING:
     import uuid
@@ -58,7 +58,7 @@ class Explorable(ABC):
         """
         from chroma_nb_widgets import explore_collection
 
-        return explore_collection(self._with_frames(), name, fresh=fresh, **options)
+        return explore_collection(self, name, fresh=fresh, **options)
 
     def query_widget(self, query: Any = None, *, fresh: bool = False, **options: Any) -> QueryWidget:
         """A form in the notebook: a query, filters that fit the columns, and a table of rows or results.
@@ -78,7 +78,7 @@ class Explorable(ABC):
 
         if query is not None:
             options["query"] = query
-        return query_collection(self._with_frames(), fresh=fresh, **options)
+        return query_collection(self, fresh=fresh, **options)
 
     def plot(
         self,
@@ -130,7 +130,7 @@ class Explorable(ABC):
         look: dict[str, Any] = {"title": title, "width": width, "height": height, "dark": dark}
         asked = {"query": query, "n_results": n_results, "where": where, "where_document": where_document}
         return plot_collection(
-            self._with_frames(), color, hover, method=method, sample=sample, refresh=refresh, **asked, **look, **options
+            self, color, hover, method=method, sample=sample, refresh=refresh, **asked, **look, **options
         )
 
     def project(
@@ -176,9 +176,21 @@ class Explorable(ABC):
         c   3.0  0.0
         """
         projector = Projector(self._store, self.id, method, n_neighbors, min_dist, engine, seed)
-        made = None if refresh else projector.stored()
-        if made is None:
-            with bars(f"map of {self.name}") as move:
-                made = computed(projector, lambda stage: move(stage.name, stage.done, stage.total))
+        made = projected(projector, self.name, refresh=refresh)
         attrs = {"collection": self.name, "call": "project", "method": made.method}
         return frames.map_frame(made.snapshot.ids, made.xy, attrs)
+
+
+def projected(projector: Projector, name: str, *, refresh: bool) -> Projection:
+    """The stored map, or one that is computed now, with a progress bar.
+
+    Args:
+        projector: of the collection.
+        name: of the collection, for the bar.
+        refresh: compute it in any case.
+    """
+    made = None if refresh else projector.stored()
+    if made is not None:
+        return made
+    with bars(f"map of {name}") as move:
+        return computed(projector, lambda stage: move(stage.name, stage.done, stage.total))

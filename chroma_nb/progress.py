@@ -41,6 +41,5 @@ def bar(what: str, unit: str) -> Iterator[Progress]:
         yield move
     finally:
         for one in shown:
-            one.leave = False
             one.n = one.total  # a notebook keeps the bar of what did not reach its end
             one.close()

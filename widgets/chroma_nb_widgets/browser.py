@@ -13,10 +13,10 @@ import traitlets
 
 from chroma_nb.client import Client
 from chroma_nb.errors import ChromaNbError, InvalidArgumentError
-from chroma_nb.types import Kind
 from chroma_nb_widgets import registry, stand_in, static
 from chroma_nb_widgets.closing import close_all
 from chroma_nb_widgets.models.browser import BrowserModel, Deletion, Listed, size
+from chroma_nb_widgets.models.facets import TYPE_NAMES
 from chroma_nb_widgets.panel import Panel, module
 from chroma_nb_widgets.style import stylesheet
 from chroma_nb_widgets.table import format_cell, one_line
@@ -27,7 +27,6 @@ _FUNCTIONS = (
     *("all-MiniLM-L6-v2", "wordllama", "sentence-transformers:all-mpnet-base-v2", "openai:text-embedding-3-small"),
     "none",
 )
-_TYPES = {Kind.STR: "text", Kind.INT: "int", Kind.FLOAT: "float", Kind.BOOL: "yes/no"}
 
 
 class CollectionsPanel(Panel):
@@ -128,7 +127,7 @@ def _row(listed: Listed) -> dict[str, Any]:
         "count": listed.count,
         "dimension": listed.dimension,
         "space": listed.space,
-        "keys": [(key, "/".join(_TYPES[kind] for kind in kinds)) for key, kinds in listed.keys],
+        "keys": [(key, "/".join(TYPE_NAMES[kind] for kind in kinds)) for key, kinds in listed.keys],
         "function": listed.function,
         "size": size(listed.vectors + listed.texts),
         "title": f"{size(listed.vectors)} of vectors, about {size(listed.texts)} of documents and metadata",

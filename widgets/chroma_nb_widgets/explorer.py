@@ -12,6 +12,7 @@ import ipywidgets as w
 
 from chroma_nb.collection import Collection
 from chroma_nb.errors import InvalidArgumentError, suggest
+from chroma_nb.exploring import Explorable
 from chroma_nb_widgets import registry, stand_in, static
 from chroma_nb_widgets.closing import close_all
 from chroma_nb_widgets.filter_form import FilterForm
@@ -196,7 +197,7 @@ class SavedViews(w.HBox):
 
 
 def explore_collection(
-    collection: Collection, name: str | None = None, *, fresh: bool = False, **options: Any
+    collection: Explorable, name: str | None = None, *, fresh: bool = False, **options: Any
 ) -> Explorer:
     """The explorer of a collection; see `Collection.explore`.
 

@@ -11,11 +11,10 @@ from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.types import Kind
 from chroma_nb_widgets.models import code
 from chroma_nb_widgets.models.conditions import Choice, Condition, Contains, Custom, Flag, Range, number
-from chroma_nb_widgets.models.facets import Facet
+from chroma_nb_widgets.models.facets import Facet, type_name
 from chroma_nb_widgets.models.query import QueryModel
 from chroma_nb_widgets.panel import Panel, module
 
-_TYPES = {Kind.STR: "text", Kind.INT: "int", Kind.FLOAT: "float", Kind.BOOL: "yes/no"}
 _LONG = 200  # characters of a chip
 _LINE = 72  # of a line of code
 
@@ -119,7 +118,7 @@ class FilterForm(Panel):
         }
 
     def _column(self, key: str, kinds: Sequence[Kind]) -> dict[str, Any]:
-        type_ = _TYPES[kinds[0]] if len(kinds) == 1 else "mixed"
+        type_ = type_name(kinds)
         if set(kinds) == {Kind.INT, Kind.FLOAT}:
             type_ = "float"
         counted = self._counted == self._model.version

@@ -8,20 +8,19 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from chroma_nb import arguments
 from chroma_nb.collection import Collection
 from chroma_nb.errors import ColumnNotFoundError, InvalidArgumentError, suggest
-from chroma_nb.progress import bars
-from chroma_nb.projection import Projection, Projector, computed
+from chroma_nb.exploring import Explorable, projected
+from chroma_nb.projection import Projection, Projector
 from chroma_nb.store.protocol import Snapshot
 from chroma_nb.types import IntArray, Matrix
 from chroma_nb_widgets.figures import map_figure
 from chroma_nb_widgets.map.interface import Colours, HoverText, Mask, Overlay, Points
 from chroma_nb_widgets.models import asked, colours, distances
 from chroma_nb_widgets.models.explorer import DISTANCE, ExplorerModel
+from chroma_nb_widgets.models.places import places_of
 from chroma_nb_widgets.static import cell_text
 
 SAMPLE = 20_000
@@ -31,7 +30,7 @@ _WORDS = 100  # characters of a document in a tooltip
 
 
 def plot_collection(
-    collection: Collection,
+    collection: Explorable,
     color: str | None = None,
     hover: Sequence[str] | str | bool | None = None,
     *,
@@ -65,7 +64,7 @@ def plot_collection(
     vector, hits = _hits(plain, snapshot, checked, n_results, {"where": where, "where_document": where_document})
     overlay = None
     if vector is not None:
-        own = _places_of(snapshot, [checked.id] if isinstance(checked, asked.Like) else [])
+        own = places_of(snapshot, [checked.id] if isinstance(checked, asked.Like) else [])
         x, y = projection.xy[own[0]] if len(own) else projector.place(projection, vector)[0]
         overlay = Overlay((float(x), float(y)), asked.label(checked), hits)
     visible = np.zeros(len(snapshot), dtype=np.bool_)
@@ -84,11 +83,7 @@ def _projection(
         if name not in _OPTIONS:
             raise InvalidArgumentError(f"plot() takes no {name!r}.{suggest(name, (*_OWN, *_OPTIONS))}")
     projector = Projector(collection._store, collection.id, method, **options)
-    made = None if refresh else projector.stored()
-    if made is None:
-        with bars(f"map of {collection.name}") as move:
-            made = computed(projector, lambda stage: move(stage.name, stage.done, stage.total))
-    return projector, made
+    return projector, projected(projector, collection.name, refresh=refresh)
 
 
 def explorer_figure(model: ExplorerModel, sample: int = SAMPLE, *, dark: bool = False) -> go.Figure:
@@ -215,10 +210,4 @@ def _hits(
     vector = collection._vectors_of(query) if like is None else collection.embeddings([like])
     hits = collection.query(vector, n_results=n_results + (like is not None), **filters)
     ids = [id_ for id_ in hits.index if id_ != like][:n_results]
-    return vector, _places_of(snapshot, ids)
-
-
-def _places_of(snapshot: Snapshot, ids: Sequence[str]) -> IntArray:
-    """Positions of these ids, in their order; unknown ones are left out."""
-    found = pc.index_in(pa.array(ids, type=pa.large_string()), value_set=snapshot.ids).drop_null()
-    return np.asarray(found, dtype=np.int64)
+    return vector, places_of(snapshot, ids)

@@ -10,8 +10,8 @@ import ipywidgets as w
 import pandas as pd
 from IPython.display import display
 
-from chroma_nb.collection import Collection
 from chroma_nb.errors import ChromaNbError, InvalidArgumentError, suggest
+from chroma_nb.exploring import Explorable
 from chroma_nb_widgets import registry, stand_in, static
 from chroma_nb_widgets.closing import close_all
 from chroma_nb_widgets.filter_form import FilterForm
@@ -109,7 +109,7 @@ class QueryView(w.VBox):
         super().close()
 
 
-def query_collection(collection: Collection, *, fresh: bool = False, **values: Any) -> QueryWidget:
+def query_collection(collection: Explorable, *, fresh: bool = False, **values: Any) -> QueryWidget:
     """The query widget of a collection; see `Collection.query_widget`.
 
     Args:

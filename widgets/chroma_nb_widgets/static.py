@@ -49,7 +49,7 @@ _COLUMNS = 12
 _ROWS = 10
 _PAGE_ROWS = 200
 _NUMBER = "text-align:right;font-variant-numeric:tabular-nums"
-_UNSAID = ("query", "rank")  # there is one query, and the rows are in the order of the rank
+UNSAID = ("query", "rank")  # there is one query, and the rows are in the order of the rank
 
 
 def bundle(widget: Any, html_text: str, png: bytes, plain: str) -> dict[str, Any]:
@@ -171,8 +171,8 @@ def table_html(table: pd.DataFrame, *, wrap: bool = False) -> str:
     >>> "&lt;script&gt;" in table_html(pd.DataFrame({"document": ["<script>"]}))
     True
     """
-    columns = [column for column in table.columns if column not in _UNSAID][:_COLUMNS]
-    more = sum(column not in _UNSAID for column in table.columns) - len(columns)
+    columns = [column for column in table.columns if column not in UNSAID][:_COLUMNS]
+    more = sum(column not in UNSAID for column in table.columns) - len(columns)
     numbers = [pd.api.types.is_numeric_dtype(table[column]) for column in columns]
     aligns = ["text-align:left", *(_NUMBER if number else "text-align:left" for number in numbers)]
     names = zip([str(table.index.name or ""), *map(str, columns)], aligns, strict=True)

@@ -10,16 +10,15 @@ import pandas as pd
 
 from chroma_nb.columns import key_of
 from chroma_nb.errors import ChromaNbError, InvalidArgumentError
-from chroma_nb.types import Kind
+from chroma_nb_widgets.models.facets import type_name
 from chroma_nb_widgets.models.query import QueryModel
 from chroma_nb_widgets.panel import Panel, module
+from chroma_nb_widgets.static import UNSAID
 
 PAGE_SIZES = (10, 25, 50, 100)
 _CELL = 240  # characters; the whole text comes when a row is unfolded
 _WHOLE = 50_000
 _TABS = {"rows": "Rows", "results": "Results", "selection": "Selection"}
-_TYPES = {Kind.STR: "text", Kind.INT: "int", Kind.FLOAT: "float", Kind.BOOL: "yes/no"}
-_HIDDEN = ("query", "rank")  # there is one query, and the rows are in the order of the rank
 _UNSORTED = ("document", "distance")
 _NUMBERS = ("int", "float", "distance")
 
@@ -126,7 +125,7 @@ class RowsTable(Panel):
     # what is shown ----------------------------------------------------------------------------
 
     def _columns(self) -> list[str]:
-        hidden = _HIDDEN if self._model.snapshot.documented else (*_HIDDEN, "document")
+        hidden = UNSAID if self._model.snapshot.documented else (*UNSAID, "document")
         return [str(name) for name in self._page.columns if name not in hidden]
 
     def _state(self) -> dict[str, Any]:
@@ -180,7 +179,7 @@ class RowsTable(Panel):
         if column in _UNSORTED or column == "id":
             return "distance" if column == "distance" else ""
         kinds = self._model.keys.get(key_of(column), ())
-        return _TYPES[kinds[0]] if len(kinds) == 1 else "mixed"
+        return type_name(kinds)
 
     def _rows(self, columns: Sequence[str]) -> list[dict[str, Any]]:
         rows = zip(self._page.index, self._page[list(columns)].to_numpy(object), strict=True)

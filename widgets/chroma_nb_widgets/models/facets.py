@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -15,6 +16,18 @@ from chroma_nb.types import Kind, MetadataValue
 FEW_VALUES = 30
 BINS = 24
 FacetKind: TypeAlias = Literal["number", "choice", "text", "bool", "mixed"]
+
+
+TYPE_NAMES = {Kind.STR: "text", Kind.INT: "int", Kind.FLOAT: "float", Kind.BOOL: "yes/no"}
+
+
+def type_name(kinds: Sequence[Kind]) -> str:
+    """What people are told of the values of a key.
+
+    >>> type_name([Kind.STR]), type_name([Kind.STR, Kind.INT])
+    ('text', 'mixed')
+    """
+    return TYPE_NAMES[kinds[0]] if len(kinds) == 1 else "mixed"
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from chroma_nb_widgets.models import asked, code
 from chroma_nb_widgets.models.conditions import Condition, Custom, Match, from_where, to_where
 from chroma_nb_widgets.models.facets import Facet, facet
 from chroma_nb_widgets.models.guarded import Guarded
+from chroma_nb_widgets.models.places import places_of
 from chroma_nb_widgets.models.sorting import order
 
 _COLUMNS = frozenset({"documents", "metadatas"})
-_FEW_IDS = 10_000
 
 
 class QueryModel(Guarded):
@@ -372,11 +372,7 @@ class QueryModel(Guarded):
 
     def places_of(self, ids: Sequence[str]) -> IntArray:
         """Positions in the snapshot of these ids, in their order; unknown ones are left out."""
-        asked, known = pa.array(ids, type=pa.large_string()), self._snapshot.ids
-        # A table of all ids takes its time; of a few asked for, it is quickly made and all ids are looked up in it.
-        among = np.flatnonzero(pc.is_in(known, value_set=asked)) if len(asked) < _FEW_IDS else np.arange(len(known))
-        found = pc.index_in(asked, value_set=known.take(pa.array(among))).drop_null()
-        return among[np.asarray(found, dtype=np.int64)]
+        return places_of(self._snapshot, ids)
 
     def _frame(self, positions: IntArray) -> pd.DataFrame:
         records = self._snapshot.records(positions, _COLUMNS)
