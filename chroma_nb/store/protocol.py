@@ -37,6 +37,10 @@ class Snapshot(Protocol):
     def __len__(self) -> int: ...
 
     @property
+    def total(self) -> int:
+        """How many items the collection had: more than there are here if these are a sample of them."""
+
+    @property
     def info(self) -> CollectionInfo:
         """What the collection was at that moment."""
 

@@ -128,7 +128,8 @@ def test_chroma_collections_too() -> None:
 
 def test_the_view_is_one_state(docs: Collection) -> None:
     widget = docs.query_widget()
-    query, filters, table = widget.widget.children[:3]
+    view = widget.widget
+    query, filters, table = view.query, view.filters, view.table
     filters.act("range", key="n", low="2", high="")
     assert query.shown["passing"] == 2
     assert [row["id"] for row in table.shown["rows"]] == ["b", "c"]

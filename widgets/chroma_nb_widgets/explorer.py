@@ -20,6 +20,7 @@ from chroma_nb_widgets.map.choose import Prefer
 from chroma_nb_widgets.models.explorer import ExplorerModel
 from chroma_nb_widgets.projection_plot import ProjectionPlot
 from chroma_nb_widgets.query_form import QueryForm
+from chroma_nb_widgets.sample_note import SampleNote
 from chroma_nb_widgets.selection_bar import SelectionBar
 from chroma_nb_widgets.style import Style
 from chroma_nb_widgets.table import RowsTable
@@ -122,6 +123,7 @@ class ExplorerView(w.VBox):
         super().__init__(
             [
                 Style(),
+                SampleNote(model),
                 w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", align_items="stretch", grid_gap="12px")),
                 self.selection,
                 self.table,

@@ -120,8 +120,8 @@ class Scene:
         total, passing = len(self.xy), int(self.visible.sum())
         notes = [f"{passing:,} of {total:,} items pass the filters"] if passing < total else []
         drawn = self.sampled(sample)
-        if len(drawn) < total:
-            notes.append(f"{len(drawn):,} of {total:,} items are drawn")
+        if len(drawn) < self.snapshot.total:
+            notes.append(f"{len(drawn):,} of {self.snapshot.total:,} items are drawn")
         return map_figure(
             self.xy[drawn],
             replace(self.colours, codes=self.colours.codes[drawn]),

@@ -18,6 +18,7 @@ from chroma_nb_widgets.filter_form import FilterForm
 from chroma_nb_widgets.models import code
 from chroma_nb_widgets.models.query import QueryModel
 from chroma_nb_widgets.query_form import QueryForm
+from chroma_nb_widgets.sample_note import SampleNote
 from chroma_nb_widgets.table import RowsTable
 
 _SETTABLE = ("query", "n_results", "where", "where_document", "showing", "sort", "page_size")
@@ -85,6 +86,8 @@ class QueryWidget(QueryModel):
             return [str(error)], None
         if self.query is not None:
             facts.append(f"{len(self.results):,} results for {self.query_label}")
+        if self.sample_note:
+            facts.append(self.sample_note)
         return facts, rows
 
     def __repr__(self) -> str:
@@ -100,7 +103,7 @@ class QueryView(w.VBox):
 
     def __init__(self, model: QueryModel) -> None:
         self.query, self.filters, self.table = QueryForm(model), FilterForm(model), RowsTable(model, tabs=True)
-        super().__init__([self.query, self.filters, self.table])
+        super().__init__([SampleNote(model), self.query, self.filters, self.table])
         self.add_class("chroma-nb-view")
 
     def close(self) -> None:

@@ -106,6 +106,8 @@ def _facts(model: ExplorerModel) -> list[str]:
         facts.append(f"where_document: {model.where_document}")
     if len(model.selected):
         facts.append(f"{len(model.selected):,} selected")
+    if model.sample_note:
+        facts.append(model.sample_note)
     return facts
 
 

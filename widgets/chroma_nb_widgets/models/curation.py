@@ -84,7 +84,7 @@ class Curation:
         """Delete items."""
         count = _some(positions)
         text = (
-            f"Delete {_rows(count)} of {len(snapshot):,} from {snapshot.info.name}, with their vectors and documents."
+            f"Delete {_rows(count)} of {snapshot.total:,} from {snapshot.info.name}, with their vectors and documents."
         )
         return Plan(text, count, lambda: self._delete(snapshot, positions))
 

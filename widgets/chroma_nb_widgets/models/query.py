@@ -17,7 +17,7 @@ from chroma_nb.collection import Collection
 from chroma_nb.columns import column_of
 from chroma_nb.errors import InvalidArgumentError, suggest
 from chroma_nb.store.protocol import Snapshot
-from chroma_nb.types import IntArray, Kind, Matrix
+from chroma_nb.types import IntArray, Kind, Matrix, Selection
 from chroma_nb.where import parse_where, parse_where_document
 from chroma_nb_widgets.models import asked, code
 from chroma_nb_widgets.models.conditions import Condition, Custom, Match, from_where, to_where
@@ -145,6 +145,16 @@ class QueryModel(Guarded):
     def snapshot(self) -> Snapshot:
         """All items at the moment shown."""
         return self._snapshot
+
+    @property
+    def sample_note(self) -> str:
+        """What has to be said if the items shown are a sample of a large collection on a server; else ""."""
+        shown, total = len(self._snapshot), self._snapshot.total
+        if shown >= total:
+            return ""
+        return (
+            f"A sample of {shown:,} of {total:,} items: filters, rows and map show the sample. Queries search them all."
+        )
 
     @property
     def keys(self) -> dict[str, tuple[Kind, ...]]:
@@ -320,9 +330,13 @@ class QueryModel(Guarded):
 
     def _vector_of(self, id_: str) -> Matrix:
         positions = self.places_of([id_])
-        if len(positions) == 0:
-            raise InvalidArgumentError(f"There is no item {id_!r} in {self.collection.name} any more.")
-        return self._snapshot.vectors(positions)
+        if len(positions):
+            return self._snapshot.vectors(positions)
+        if len(self._snapshot) < self._snapshot.total:
+            found = self._store.get(self.collection.id, Selection([id_]), frozenset({"embeddings"})).embeddings
+            if found is not None and len(found):
+                return found
+        raise InvalidArgumentError(f"There is no item {id_!r} in {self.collection.name} any more.")
 
     def _no_results(self) -> pd.DataFrame:
         empty = self._frame(np.zeros(0, dtype=np.int64))
