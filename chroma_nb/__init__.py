@@ -12,9 +12,10 @@ b         y
 """
 
 from chroma_nb import errors
-from chroma_nb.client import Client, EphemeralClient, PersistentClient
+from chroma_nb.client import Client
 from chroma_nb.collection import Collection
 from chroma_nb.config import Settings
+from chroma_nb.constructors import EphemeralClient, HttpClient, PersistentClient
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,7 @@ __all__ = [
     "Client",
     "Collection",
     "EphemeralClient",
+    "HttpClient",
     "PersistentClient",
     "Settings",
     "__version__",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,9 +16,9 @@ from chroma_nb.errors import (
     CollectionNotFoundError,
     InvalidArgumentError,
     InvalidUUIDError,
-    NotSupportedError,
 )
 from chroma_nb.functions import NOT_GIVEN
+from chroma_nb.servers import asks_for_server, connected
 from chroma_nb.store.protocol import Store
 from chroma_nb.store.shared import LocalStores
 from chroma_nb.types import CollectionInfo, CollectionStats
@@ -36,13 +35,13 @@ _stores = LocalStores()
 
 
 class Client:
-    """Collections in memory, or in a directory that is durable at every return.
+    """Collections in memory, in a directory that is durable at every return, or on a server.
 
     Args:
         settings: a path, or `Settings`; without anything the client is in memory and alone.
         path: the directory, if not given first.
         read_only: open the directory without changing it.
-        tenant: accepted for Chroma's sake; a local store has one tenant.
+        tenant: of a server with several; accepted for Chroma's sake elsewhere.
         database: likewise.
 
     >>> client = Client()
@@ -74,10 +73,13 @@ class Client:
         if not isinstance(self._settings, Settings):
             raise InvalidArgumentError(f"Client takes a path or Settings, got {settings!r}")
         self.tenant, self.database = tenant, database
+        if path is None and asks_for_server(self._settings):
+            self._store: Store = connected(self._settings, tenant, database, read_only=read_only)
+            return
         directory = _directory(self._settings, settings is not None) if path is None else Path(path)
         if directory is None and read_only:
             raise InvalidArgumentError("read_only=True needs a path: there is nothing to read in memory.")
-        self._store: Store = _stores.open(self, directory, read_only=read_only)
+        self._store = _stores.open(self, directory, read_only=read_only)
 
     # collections ------------------------------------------------------------------------------
 
@@ -227,8 +229,8 @@ class Client:
     # the store --------------------------------------------------------------------------------
 
     def heartbeat(self) -> int:
-        """Nanoseconds since the epoch: a sign of life."""
-        return time.time_ns()
+        """Nanoseconds since the epoch, by the clock of the store's machine: a sign of life."""
+        return self._store.heartbeat()
 
     def get_version(self) -> str:
         """The version of this library."""
@@ -241,7 +243,7 @@ class Client:
         return self._settings
 
     def get_max_batch_size(self) -> int:
-        """How many items one call may add; this store sets no limit of its own."""
+        """How many items one call may add: there is no limit, calls to servers that have one are split."""
         return 2**31 - 1
 
     def reset(self) -> bool:
@@ -304,9 +306,8 @@ def _directory(settings: Settings, given: bool) -> Path | None:
     """Where settings say the data is; None for memory."""
     api = (settings.chroma_api_impl or "local").lower()
     if api not in ("local", "chromadb.api.local.localapi", "chromadb.api.segment.segmentapi"):
-        raise NotSupportedError(
-            f"chroma_api_impl={settings.chroma_api_impl!r}: this version has no client for servers yet. Use "
-            "Client() in memory or Client(path)."
+        raise InvalidArgumentError(
+            f"chroma_api_impl must be 'local' or 'rest' (a server), got {settings.chroma_api_impl!r}"
         )
     implementation = (settings.chroma_db_impl or "").lower()
     if implementation in _DIRECTORY_IMPLEMENTATIONS:
@@ -325,28 +326,3 @@ def _directory(settings: Settings, given: bool) -> Path | None:
         default = settings.persist_directory == DEFAULT_PERSIST_DIRECTORY
         return Path("./chroma" if default else settings.persist_directory)
     return None
-
-
-def EphemeralClient(  # noqa: N802 - Chroma's name
-    settings: Settings | None = None, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
-) -> Client:
-    """A client in memory, of its own. ``settings`` is accepted for Chroma's sake."""
-    return Client(_plain(settings), tenant, database)
-
-
-def PersistentClient(  # noqa: N802 - Chroma's name
-    path: str | os.PathLike[str] = "./chroma",
-    settings: Settings | None = None,
-    tenant: str = DEFAULT_TENANT,
-    database: str = DEFAULT_DATABASE,
-    *,
-    read_only: bool = False,
-) -> Client:
-    """A client on a directory, which is made if it is missing."""
-    return Client(_plain(settings), tenant, database, path=path, read_only=read_only)
-
-
-def _plain(settings: Settings | None) -> Settings:
-    """Settings without those that would choose another kind of client."""
-    values = dict(settings or {})
-    return Settings(**(values | {"chroma_db_impl": None, "chroma_api_impl": None, "is_persistent": False}))

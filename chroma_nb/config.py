@@ -23,6 +23,7 @@ _DEFAULTS: dict[str, Any] = {
     "chroma_server_headers": None,
     "chroma_server_ssl_enabled": False,
     "chroma_server_grpc_port": None,
+    "chroma_query_request_timeout_seconds": 60.0,
     "chroma_server_cors_allow_origins": [],
     "anonymized_telemetry": False,
     "allow_reset": False,
@@ -58,6 +59,7 @@ class Settings:
     chroma_server_http_port: str | None
     chroma_server_headers: dict[str, str] | None
     chroma_server_ssl_enabled: bool
+    chroma_query_request_timeout_seconds: float
     allow_reset: bool
 
     def __init__(self, **values: Any) -> None:
@@ -84,8 +86,15 @@ class Settings:
     __hash__ = None  # type: ignore[assignment] # settings can be changed, as Chroma's can
 
     def __repr__(self) -> str:
-        changed = ", ".join(f"{name}={value!r}" for name, value in self if value != _DEFAULTS[name])
+        changed = ", ".join(f"{name}={_shown(name, value)}" for name, value in self if value != _DEFAULTS[name])
         return f"Settings({changed})"
+
+
+def _shown(name: str, value: Any) -> str:
+    """For people; headers carry tokens, which are nobody's to read."""
+    if name == "chroma_server_headers" and isinstance(value, dict):
+        return repr(dict.fromkeys(value, "..."))
+    return repr(value)
 
 
 def _from_environment(name: str, default: Any) -> Any:
@@ -96,4 +105,11 @@ def _from_environment(name: str, default: Any) -> Any:
         if text.lower() not in _TRUE + _FALSE:
             raise InvalidArgumentError(f"The environment variable {name.upper()} must be true or false, got {text!r}")
         return text.lower() in _TRUE
+    if isinstance(default, float):
+        try:
+            return float(text)
+        except ValueError as error:
+            raise InvalidArgumentError(
+                f"The environment variable {name.upper()} must be a number, got {text!r}"
+            ) from error
     return text.split(",") if isinstance(default, list) else text

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from chroma_nb import batch
+from chroma_nb import batch, constructors
 from chroma_nb import client as face
 from chroma_nb.client import DEFAULT_DATABASE, DEFAULT_TENANT
 from chroma_nb.compat.collection import Collection
@@ -15,6 +15,7 @@ from chroma_nb.compat.config import API_LEVEL, Settings, get_settings
 from chroma_nb.compat.types import GetResult, QueryResult
 from chroma_nb.errors import NotSupportedError
 from chroma_nb.functions import NOT_GIVEN
+from chroma_nb.servers import server_settings
 from chroma_nb.types import CollectionInfo
 
 
@@ -194,7 +195,7 @@ def EphemeralClient(  # noqa: N802 - Chroma's name
     settings: Settings | None = None, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
 ) -> Client:
     """A client in memory, of its own. ``settings`` is accepted for Chroma's sake."""
-    return Client(face._plain(settings), tenant, database)
+    return Client(constructors.plain(settings), tenant, database)
 
 
 def PersistentClient(  # noqa: N802 - Chroma's name
@@ -204,7 +205,7 @@ def PersistentClient(  # noqa: N802 - Chroma's name
     database: str = DEFAULT_DATABASE,
 ) -> Client:
     """A client on a directory, which is made if it is missing."""
-    return Client(face._plain(settings), tenant, database, path=path)
+    return Client(constructors.plain(settings), tenant, database, path=path)
 
 
 def HttpClient(  # noqa: N802 - Chroma's name
@@ -217,11 +218,4 @@ def HttpClient(  # noqa: N802 - Chroma's name
     database: str = DEFAULT_DATABASE,
 ) -> Client:
     """A client of a server: ``Client(Settings(chroma_api_impl="rest", ...))`` in other words."""
-    asked = {
-        "chroma_api_impl": "rest",
-        "chroma_server_host": host,
-        "chroma_server_http_port": port,
-        "chroma_server_ssl_enabled": ssl,
-        "chroma_server_headers": None if headers is None else dict(headers),
-    }
-    return Client(Settings(**(dict(settings or {}) | asked)), tenant, database)
+    return Client(server_settings(host, port, ssl, headers, settings, None), tenant, database)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -73,6 +74,10 @@ class LocalStore:
         """The path of the directory, or "memory"."""
         directory = self._shelves.directory
         return "memory" if directory is None else str(directory.path)
+
+    def heartbeat(self) -> int:
+        """A sign of life."""
+        return time.time_ns()
 
     # collections ------------------------------------------------------------------------------
 

@@ -116,6 +116,9 @@ class Store(Protocol):
     def location(self) -> str:
         """Where the data is, for people: a path, an address or "memory"."""
 
+    def heartbeat(self) -> int:
+        """Nanoseconds since the epoch, by the clock of the store's machine."""
+
     def list_collections(self) -> list[CollectionInfo]:
         """All collections, oldest first."""
 

@@ -52,6 +52,11 @@ class LocalSnapshot:
         return len(self._at)
 
     @property
+    def total(self) -> int:
+        """As many: a local snapshot has all items."""
+        return len(self._at)
+
+    @property
     def info(self) -> CollectionInfo:
         """What the collection was at that moment."""
         return self._state.entry.info

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import chroma_nb
-from chroma_nb import cli
+from chroma_nb import cli, inspecting
 from tests.cli.conftest import Command
 
 COMMANDS = [[], ["demo"], ["info"]]
@@ -228,4 +228,4 @@ def test_no_reader_is_no_error(store: Path, environment: dict[str, str]) -> None
     ("number", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (5e15, "5000.0 TB")]
 )
 def test_sizes(number: float, text: str) -> None:
-    assert cli._size(number) == text
+    assert inspecting._size(number) == text

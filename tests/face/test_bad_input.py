@@ -22,7 +22,6 @@ from chroma_nb.errors import (
     InvalidDimensionError,
     InvalidNumberOfResultsError,
     InvalidUUIDError,
-    NotSupportedError,
 )
 from tests.store.backend import Backend, dump
 
@@ -799,8 +798,12 @@ def test_client_arguments(tmp_path: Any) -> None:
         Client(Settings(chroma_db_impl="duckdb+parquet"))
     with refused(InvalidArgumentError, "chroma_db_impl must be 'duckdb'"):
         Client(Settings(chroma_db_impl="clickhouse"))
-    with refused(NotSupportedError, "chroma_api_impl='rest'"):
+    with refused(InvalidArgumentError, "say where the server is: chroma_server_host"):
         Client(Settings(chroma_api_impl="rest"))
+    with refused(InvalidArgumentError, "chroma_api_impl must be 'local' or 'rest' \\(a server\\), got 'soap'"):
+        Client(Settings(chroma_api_impl="soap"))
+    with refused(InvalidArgumentError, "read_only=True is for directories"):
+        Client(Settings(chroma_api_impl="rest", chroma_server_host="localhost"), read_only=True)
     with refused(InvalidArgumentError, "Settings has no 'persist_dir'. Did you mean \"persist_directory\""):
         Settings(persist_dir="x")
     assert list(tmp_path.iterdir()) == []

@@ -102,7 +102,7 @@ HOMES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("narwhals",): ("tables.py",),
     ("umap", "fastumap", "sklearn", "numba", "pynndescent", "scipy"): ("projection/",),
     ("ipywidgets", "plotly", "anywidget", "traitlets", "IPython"): (),
-    ("httpx", "starlette", "fastapi", "uvicorn", "aiohttp", "flask", "requests"): ("rest/",),
+    ("httpx", "starlette", "fastapi", "uvicorn", "orjson", "aiohttp", "flask", "requests"): ("rest/",),
     ("onnxruntime", "tokenizers", "wordllama"): ("embedding/",),
     ("polars",): (),
     ("pickle", "cloudpickle", "joblib", "dill"): (),
@@ -142,6 +142,9 @@ _DIRECTIONS = {
     "store/": ("errors", "types", "where", "columns", "store", "progress"),
     "projection/": ("errors", "types", "store", "projection"),
     "embedding/": ("errors", "types", "progress", "embedding", "data"),
+    "sharing/": ("errors", "types", "where", "progress", "store", "sharing"),
+    "rest/": ("errors", "types", "where", "batch", "rules", "progress", "store", "sharing", "rest", "__version__"),
+    "copying.py": ("errors", "types", "progress", "store"),
 }
 
 
@@ -262,6 +265,7 @@ PUBLIC = [
     "Client",
     "Collection",
     "EphemeralClient",
+    "HttpClient",
     "PersistentClient",
     "Settings",
     "__version__",
@@ -341,6 +345,8 @@ _HEAVY = (
     "tokenizers",
     "wordllama",
     "httpx",
+    "fastapi",
+    "uvicorn",
     "tqdm.notebook",
     "tqdm.auto",
     "chroma_nb_widgets",

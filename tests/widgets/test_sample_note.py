@@ -62,5 +62,5 @@ def test_like_an_item_outside_the_sample(sampled: Collection) -> None:
     sampled.add(ids=["d"], embeddings=[[9, 9]])  # the snapshot of the widget does not have it
     widget.query = {"like": "d"}
     assert widget.results.index.tolist() == ["c", "a", "b"]
-    assert widget.error == ""
+    assert widget.error is None
     widget.close()
