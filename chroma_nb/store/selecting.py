@@ -1,13 +1,13 @@
-"""Which items a selection means, by the database."""
+"""Which items a selection means: by the mirror, or by the database where a regular expression is in it."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from chroma_nb.store import schema, where_sql
+from chroma_nb.store import matching, schema, where_sql
 from chroma_nb.store.shelf import Shelf
 from chroma_nb.store.shelves import Shelves
-from chroma_nb.types import IntArray, Selection
+from chroma_nb.types import BoolArray, IntArray, Selection
 from chroma_nb.where import patterns
 
 
@@ -20,12 +20,17 @@ def selected(shelves: Shelves, shelf: Shelf, selection: Selection) -> IntArray:
         positions = np.asarray(asked, dtype=np.int64)
         if selection.where is None:
             return positions
-        return positions[np.isin(positions, _matching(shelves, shelf, selection))]
-    return mirror.live_positions() if selection.where is None else _matching(shelves, shelf, selection)
+        return positions[_matching(shelves, shelf, selection)[positions]]
+    return mirror.live_positions() if selection.where is None else np.flatnonzero(_matching(shelves, shelf, selection))
 
 
-def _matching(shelves: Shelves, shelf: Shelf, selection: Selection) -> IntArray:
-    number = shelf.state.entry.number
-    condition = where_sql.condition(selection.where, shelf.state.places, schema.sparse_table(number))
-    rows = shelves.catalog.items.matching(number, condition, patterns(selection.where))
-    return shelf.state.mirror.positions(rows)
+def _matching(shelves: Shelves, shelf: Shelf, selection: Selection) -> BoolArray:
+    state = shelf.state
+    expressions = patterns(selection.where)
+    if not expressions:
+        return matching.mask(selection.where, state)
+    number = state.entry.number
+    condition = where_sql.condition(selection.where, state.places, schema.sparse_table(number))
+    found = np.zeros(len(state.mirror), dtype=np.bool_)
+    found[state.mirror.positions(shelves.catalog.items.matching(number, condition, expressions))] = True
+    return found
