@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from chroma_nb import batch, cards, frames, functions, rules
 from chroma_nb.collection import Collection
@@ -80,6 +80,15 @@ class Client:
         if directory is None and read_only:
             raise InvalidArgumentError("read_only=True needs a path: there is nothing to read in memory.")
         self._store = _stores.open(self, directory, read_only=read_only)
+
+    @classmethod
+    def _over(cls, store: Store, settings: Settings | None = None) -> Self:
+        """A client of a store that is open already."""
+        made = cls.__new__(cls)
+        made._settings = settings or Settings()
+        made.tenant, made.database = DEFAULT_TENANT, DEFAULT_DATABASE
+        made._store = store
+        return made
 
     # collections ------------------------------------------------------------------------------
 
@@ -208,6 +217,56 @@ class Client:
     def raw_sql(self, sql: str = "", *, raw_sql: str = "") -> pd.DataFrame:
         """`sql`, under its old name; Chroma 0.3's tables ``collections`` and ``embeddings`` are there too."""
         return self.sql(sql or raw_sql)
+
+    # moving -----------------------------------------------------------------------------------
+
+    def copy_to(
+        self,
+        other: Client,
+        collections: str | Sequence[str] | None = None,
+        *,
+        batch_size: int | None = None,
+        on_conflict: str = "error",
+    ) -> pd.DataFrame:
+        """Copy collections to another client, wherever that keeps its data: memory, a directory, a server.
+
+        Goes in batches, with a progress bar. What is interrupted (Ctrl-C, a lost connection) is continued by the same
+        call: a collection that is half-copied stands in the other client as ``copying-...`` until it is complete.
+        Items that others add meanwhile are left out. Maps and saved views stay behind.
+
+        Args:
+            other: the client to copy to.
+            collections: their names; None: all.
+            batch_size: items read and written at once, at most; batches are also kept below 16 MB or so.
+            on_conflict: what happens to a collection whose name the other client has: "error" refuses before anything
+                is copied, "skip" adds the items whose ids are new, "upsert" adds those and overwrites the others,
+                "replace" puts the copy in its place.
+
+        Returns:
+            Index ``collection``; columns ``items`` (in this client when copying began), ``copied``, ``skipped``,
+            ``already_there`` (from an interrupted run), ``seconds`` and ``verified`` (counts and a checksum over the
+            ids were compared).
+
+        >>> client, other = Client(), Client()
+        >>> client.create_collection("docs").add(ids=["a", "b"], embeddings=[[1, 0], [0, 1]])
+        >>> client.copy_to(other)[["items", "copied", "verified"]]
+                    items  copied  verified
+        collection
+        docs            2       2      True
+
+        Raises:
+            CollectionNotFoundError: this client has no collection of that name; nothing was copied.
+            CollectionExistsError: the other one has; nothing was copied.
+            InvalidDimensionError: both hold vectors of different dimensions; nothing was copied.
+            StoreError: reading or writing failed; what was copied so far stays, and the same call goes on from there.
+        """
+        if not isinstance(other, Client):
+            raise InvalidArgumentError(f"copy_to takes another client, got {other!r}")
+        from chroma_nb import copying
+
+        return frames.copied_frame(
+            copying.copy(self._store, other._store, collections, batch_size=batch_size, on_conflict=on_conflict)
+        )
 
     # exploring --------------------------------------------------------------------------------
 

@@ -30,7 +30,13 @@ written for Chroma 1.x both work::
         ├── NewerStoreError                              500
         ├── CorruptStoreError                            500
         ├── StoreWriteError (OSError)                    507
-        └── ClosedStoreError                             500
+        ├── ClosedStoreError                             500
+        ├── ConnectionFailedError (ConnectionError, ValueError)  503
+        ├── ServerTimeoutError (TimeoutError)            504
+        ├── OverloadedError                              503
+        ├── RequestTooLargeError (ValueError)            413
+        ├── ServerError                                  502
+        └── PartialWriteError                            500
 
 Two warnings: `DuplicateIDWarning` (``add`` kept items that were already there) and
 `EmbeddingFunctionWarning`.
@@ -239,6 +245,55 @@ class ClosedStoreError(StoreError):
     """The client was closed."""
 
     wire_name = "ClosedStore"
+
+
+class ConnectionFailedError(StoreError, ConnectionError, ValueError):
+    """There is no Chroma server at that address, or the connection to it was lost."""
+
+    wire_name = "ConnectionFailed"
+    http_status = 503
+
+
+class ServerTimeoutError(StoreError, TimeoutError):
+    """A server did not answer in time; what was asked for may or may not have happened."""
+
+    wire_name = "ServerTimeout"
+    http_status = 504
+
+
+class OverloadedError(StoreError):
+    """A server has too much to do and refused the call; nothing happened."""
+
+    wire_name = "Overloaded"
+    http_status = 503
+
+
+class RequestTooLargeError(StoreError, ValueError):
+    """A server refused a request as too large; nothing happened."""
+
+    wire_name = "RequestTooLarge"
+    http_status = 413
+
+
+class ServerError(StoreError):
+    """A server answered something that no Chroma server answers, or failed inside."""
+
+    wire_name = "ServerError"
+    http_status = 502
+
+
+class PartialWriteError(StoreError):
+    """A call that takes several requests failed in the midst of them.
+
+    Attributes:
+        written: how many of its items were written before.
+    """
+
+    wire_name = "PartialWrite"
+
+    def __init__(self, message: str = "", written: int = 0) -> None:
+        super().__init__(message)
+        self.written = written
 
 
 class DuplicateIDWarning(UserWarning):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ import pyarrow as pa
 
 from chroma_nb.columns import column_of
 from chroma_nb.types import CollectionInfo, CollectionStats, Hits, Kind, Matrix, Records
+
+if TYPE_CHECKING:
+    from chroma_nb.copying import Copied
 
 _STR = pd.StringDtype("pyarrow", na_value=np.nan)
 
@@ -50,6 +53,22 @@ def collections_frame(collections: Sequence[tuple[CollectionInfo, CollectionStat
             "embedding_function": _strings([info.function_name for info in infos]),
         },
         names,
+    )
+
+
+def copied_frame(reports: Sequence[Copied]) -> pd.DataFrame:
+    """One row a collection that was copied, index ``collection``."""
+    numbers = {
+        name: np.array([getattr(report, name) for report in reports], dtype=np.int64)
+        for name in ("items", "copied", "skipped", "already_there")
+    }
+    return _made(
+        {
+            **numbers,
+            "seconds": np.array([report.seconds for report in reports], dtype=np.float64),
+            "verified": np.array([report.verified for report in reports], dtype=np.bool_),
+        },
+        pd.Index(_strings([report.collection for report in reports]), name="collection"),
     )
 
 

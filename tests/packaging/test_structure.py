@@ -143,7 +143,19 @@ _DIRECTIONS = {
     "projection/": ("errors", "types", "store", "projection"),
     "embedding/": ("errors", "types", "progress", "embedding", "data"),
     "sharing/": ("errors", "types", "where", "progress", "store", "sharing"),
-    "rest/": ("errors", "types", "where", "batch", "rules", "progress", "store", "sharing", "rest", "__version__"),
+    "rest/": (
+        "errors",
+        "types",
+        "where",
+        "batch",
+        "rules",
+        "embedding",
+        "progress",
+        "store",
+        "sharing",
+        "rest",
+        "__version__",
+    ),
     "copying.py": ("errors", "types", "progress", "store"),
 }
 
