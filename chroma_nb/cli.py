@@ -16,6 +16,7 @@ from typing import Any
 
 from chroma_nb import __version__
 from chroma_nb.errors import ChromaNbError, InvalidArgumentError
+from chroma_nb.rest import serve
 
 INTERRUPTED = 130
 
@@ -25,6 +26,7 @@ chroma_nb: an embedded vector store for notebooks. Chroma's API, DataFrames out.
 _EXAMPLES = """\
 examples:
   chroma-nb demo                  4,000 real texts in a store, JupyterLab on the quickstart
+  chroma-nb serve ./db            Chroma's REST API on the store in ./db
   chroma-nb info ./db             what is in the store in ./db
   chroma-nb demo --help           all about one command
 
@@ -47,6 +49,20 @@ examples:
 It needs JupyterLab and the default embedding model: pip install "chroma-nb[demo]"
 Afterwards: chroma-nb info ./chroma_nb_demo/db
 """
+_SERVE = """\
+Serve the store in a directory with Chroma's REST API (v1): for clients of Chroma in Python and JavaScript, and
+for chroma_nb.HttpClient. Notebooks may have the same directory open meanwhile. Only this machine can connect
+unless --host says otherwise; then clients need a token.
+"""
+_SERVE_EXAMPLES = """\
+examples:
+  chroma-nb serve ./db                                   at http://127.0.0.1:8000
+  CHROMA_NB_TOKEN=... chroma-nb serve ./db --host 0.0.0.0    for other machines
+  chroma-nb serve ./db --cors-origin http://localhost:3000   for a page in the browser
+
+In a notebook: chroma_nb.HttpClient("localhost", 8000)     It needs: pip install "chroma-nb[server]"
+The API is described at /docs of the server.
+"""
 _INFO = """\
 Say what is in a store: location, versions and size on disk, and for each collection the number of items,
 dimension, space, embedding function, metadata keys with their types, and the state of its index. The store
@@ -58,7 +74,7 @@ examples:
   chroma-nb info ./db --json
   chroma-nb info ./db --json | jq -r '.collections[] | "\\(.name) \\(.count)"'
 
-A store that a notebook has open can be read when that client is closed: client.close()
+A notebook, or a server, may have the store open meanwhile.
 """
 
 
@@ -114,6 +130,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--no-browser", action="store_true", help="start JupyterLab, but open no window")
     demo.add_argument("--port", type=_port, metavar="N", help="the port of JupyterLab (default: 8888 or the next free)")
     demo.set_defaults(run=_demo, usage_error=demo.error)
+
+    served = _command(commands, "serve", "a store as a server with Chroma's REST API", _SERVE, _SERVE_EXAMPLES)
+    serve.add_arguments(served)
+    served.set_defaults(run=serve.run)
 
     info = _command(commands, "info", "what is in a store", _INFO, _INFO_EXAMPLES)
     info.add_argument("path", type=Path, metavar="PATH", help="the directory given to chroma_nb.Client")

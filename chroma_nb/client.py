@@ -19,8 +19,8 @@ from chroma_nb.errors import (
 )
 from chroma_nb.functions import NOT_GIVEN
 from chroma_nb.servers import asks_for_server, connected
+from chroma_nb.sharing import Stores
 from chroma_nb.store.protocol import Store
-from chroma_nb.store.shared import LocalStores
 from chroma_nb.types import CollectionInfo, CollectionStats
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ DEFAULT_TENANT = "default_tenant"
 DEFAULT_DATABASE = "default_database"
 _DIRECTORY_IMPLEMENTATIONS = ("duckdb+parquet", "chromadb.db.duckdb.persistentduckdb")
 _MEMORY_IMPLEMENTATIONS = ("duckdb", "chromadb.db.duckdb.duckdb")
-_stores = LocalStores()
+_stores = Stores()
 
 
 class Client:

@@ -18,8 +18,8 @@ def store_facts(path: Path) -> dict[str, Any]:
         NotFoundError: there is no store at the path.
         StoreError: there is one, but it cannot be read; or what is there is something else.
     """
+    from chroma_nb.sharing import open_store
     from chroma_nb.store.directory import DATABASE
-    from chroma_nb.store.local import LocalStore
     from chroma_nb.store.schema import VERSION
 
     if not path.exists():
@@ -28,14 +28,15 @@ def store_facts(path: Path) -> dict[str, Any]:
         inside = sorted(child.name for child in path.iterdir() if (child / DATABASE).is_file())
         if inside:
             raise NotFoundError(f"{path} holds no store itself, but {path / inside[0]} does.")
-    store = LocalStore(path, read_only=True)
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())  # without the view opened now
+    store = open_store(path, read_only=True)
     try:
         collections = [_collection_facts(store, info, path) for info in store.list_collections()]
     finally:
         store.close()
     return {
         "location": str(path.resolve()),
-        "size_bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+        "size_bytes": size,
         "versions": {
             "chroma_nb": __version__,
             "tables": VERSION,

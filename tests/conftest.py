@@ -8,11 +8,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from chroma_nb import Client
+from chroma_nb.errors import NotSupportedError
+from tests.contract import scope
 from tests.store.backend import Backend
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
+
+    from tests.contract.backends import Servers
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
@@ -55,12 +59,52 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return _refuse_skips((yield))
 
 
-@pytest.fixture(params=["memory", "disk"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
-    """A store in memory or on disk, and the way to open it again."""
-    made = Backend(tmp_path / "store" if request.param == "disk" else None)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests about behaviour run over every kind of backend, the others over memory and disk."""
+    if "backend" in metafunc.fixturenames:
+        metafunc.parametrize("backend", scope.kinds(metafunc), indirect=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """What a backend cannot do, it says so."""
+    callspec = getattr(pyfuncitem, "callspec", None)
+    kind = str(callspec.params.get("backend")) if callspec else ""
+    message = scope.CANNOT.get((kind, pyfuncitem.originalname))
+    if message is None:
+        return (yield)
+    with pytest.raises(NotSupportedError, match=message):
+        yield
+    return True
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Our servers, started when they are needed."""
+    from tests.contract.backends import Servers
+
+    running = Servers()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def dialect() -> type[Client]:
+    """The class of the clients under test."""
+    return Client
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest, tmp_path: Path, dialect: type[Client]) -> Iterator[Backend]:
+    """A store of any kind, and the way to open it again."""
+    if request.param in scope.LOCAL:
+        made = Backend(tmp_path / "store" if request.param == "disk" else None, dialect)
+    else:
+        from tests.contract.backends import open_elsewhere
+
+        made = open_elsewhere(request.param, tmp_path / "store", dialect, request.getfixturevalue("servers"))
     yield made
-    made.client.close()
+    made.close()
 
 
 @pytest.fixture
@@ -68,7 +112,7 @@ def disk(tmp_path: Path) -> Iterator[Backend]:
     """A store on disk, for tests about opening it again."""
     made = Backend(tmp_path / "store")
     yield made
-    made.client.close()
+    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -80,5 +124,5 @@ def memory() -> Iterator[Client]:
 
 @pytest.fixture
 def client(backend: Backend) -> Client:
-    """An empty client, in memory or on disk."""
+    """An empty client of any kind of backend."""
     return backend.client

@@ -18,6 +18,7 @@ import duckdb
 
 from chroma_nb.errors import ForeignStoreError, NewerStoreError, ReadOnlyStoreError
 from chroma_nb.store import schema
+from chroma_nb.store.calls import CallTable
 from chroma_nb.store.duck_errors import translated
 from chroma_nb.store.files import publish
 from chroma_nb.store.items import ItemTables
@@ -52,6 +53,7 @@ class Catalog:
     Attributes:
         items: the tables of items, in the same database and transactions.
         saved: the tables of maps and views, likewise.
+        calls: the journal of calls from other processes, likewise.
 
     Raises:
         StoreError: one of its subclasses says why the file cannot be used.
@@ -61,6 +63,7 @@ class Catalog:
         self._connection = duckdb.connect()
         self.items = ItemTables(self._connection)
         self.saved = SavedTables(self._connection)
+        self.calls = CallTable(self._connection)
         try:
             with translated(path):
                 self._set_up()
@@ -162,8 +165,11 @@ class Catalog:
         try:
             self._connection.execute("BEGIN TRANSACTION")
             yield
+            self.calls.commit()
             self._connection.execute("COMMIT")
+            self.calls.committed()
         except BaseException:
+            self.calls.forget()
             self._rollback()
             raise
 
@@ -239,11 +245,41 @@ class Catalog:
                     f"ALTER TABLE {items_table(number)} ADD COLUMN {place.column} {SQL_TYPES[kind]}"
                 )
 
+    # copies -----------------------------------------------------------------------------------
+
+    def copier(self) -> Copier:
+        """Copies the database as it is now, at leisure."""
+        return Copier(self.cursor())
+
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same database."""
         cursor = self._connection.cursor()
         cursor.execute("USE store")
         return cursor
+
+
+class Copier:
+    """Copies a database as it was when this was made; what is written meanwhile neither waits nor shows.
+
+    Not by reading the file: on POSIX systems, to close it again would end DuckDB's lock on it.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+        cursor.execute("BEGIN TRANSACTION")
+        cursor.execute(f"SELECT count(*) FROM {SCHEMA}.store").fetchall()  # this is the moment
+
+    def copy(self, path: Path) -> None:
+        """Write the copy; once."""
+        name = schema.quote(f"copy {uuid.uuid4().hex}")
+        with self._cursor:
+            self._cursor.execute(f"ATTACH {literal(str(path))} AS {name} (STORAGE_VERSION '{schema.STORAGE_VERSION}')")
+            try:
+                self._cursor.execute(f"COPY FROM DATABASE store TO {name}")
+                self._cursor.execute("COMMIT")
+            finally:
+                self._cursor.execute("USE store")
+                self._cursor.execute(f"DETACH {name}")
 
 
 def _values(entry: Entry) -> list[Any]:

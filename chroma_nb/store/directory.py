@@ -3,6 +3,11 @@
 PATH/chroma_nb.duckdb                           rows; the truth
 PATH/vectors/<collection id>.<generation>.f32   vectors; the truth (see `vectors`)
 PATH/graphs/<collection id>.<generation>.graph  search graphs; a cache
+
+and, of `chroma_nb.sharing`,
+
+PATH/owner.json                                 where the process that has the store open is to be found
+PATH/frozen/<number>/                           the same files once more, as they were at some moment
 """
 
 from __future__ import annotations
@@ -10,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -107,8 +113,28 @@ class Directory:
             except OSError as error:
                 _log.info("%s could not be removed yet: %s", path, error)
 
+    def link(self, folder: Path, entries: Iterable[Entry]) -> None:
+        """Give the vectors and graphs of collections another name in a folder; copies where links do not work.
+
+        Vectors that are there never change, and graph files are replaced as a whole.
+        """
+        for name in ("vectors", "graphs"):
+            (folder / name).mkdir()
+        for entry in entries:
+            for path in (self.vectors(entry), self.graph(entry)):
+                if path.exists():
+                    link_or_copy(path, folder / path.relative_to(self.path))
+
     def sweep(self, entries: Iterable[Entry]) -> None:
         """Remove what interrupted deletions, compactions and savings left behind."""
         kept = {path for entry in entries for path in (self.vectors(entry), self.graph(entry))}
         self.remove(*(path for path in self._own_files() if path not in kept))
-        self.remove(*self.path.glob(f"{DATABASE}.*.new*"))
+        self.remove(*self.path.glob(f"{DATABASE}.*.new*"), *self.path.glob("owner.json.*.new"))
+
+
+def link_or_copy(path: Path, other: Path) -> None:
+    """Another name for a file, or a copy where the file system has no links."""
+    try:
+        os.link(path, other)
+    except OSError:
+        shutil.copyfile(path, other)

@@ -7,12 +7,12 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ from chroma_nb.errors import (
     suggest,
 )
 from chroma_nb.store import sql_views, writing
+from chroma_nb.store.directory import DATABASE
 from chroma_nb.store.duck_errors import translated
 from chroma_nb.store.indexer import Indexer
 from chroma_nb.store.mirror import ascending
@@ -48,6 +49,7 @@ from chroma_nb.types import (
 )
 
 _log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 
 class LocalStore:
@@ -158,6 +160,7 @@ class LocalStore:
             known = self.known(collection, batch.ids.to_pylist())
             if known.any():
                 batch = batch.take(np.flatnonzero(~known))
+            self._shelves.catalog.calls.returns(len(batch))
             if len(batch):
                 self._write(collection, function, new=batch)
             return len(batch)
@@ -202,6 +205,7 @@ class LocalStore:
         with self._open(writing=True):
             shelf = self._shelves.shelf(collection)
             positions = ascending(selected(self._shelves, shelf, selection))
+            self._shelves.catalog.calls.returns(len(positions))
             if len(positions):
                 writing.delete(self._shelves, shelf, positions)
                 self._tidy(shelf)
@@ -273,8 +277,17 @@ class LocalStore:
             shelf = self._shelves.shelf(collection)
         self._indexer.catch_up(shelf, progress)
 
-    def sql(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
-        """Run one reading statement with each collection as a view."""
+    def sql(
+        self,
+        statement: str,
+        parameters: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        interruptible: Callable[[Callable[[], None]], AbstractContextManager[object]] = nullcontext,
+    ) -> pa.Table:
+        """Run one reading statement with each collection as a view.
+
+        It runs inside of ``interruptible(interrupt)``, which may call ``interrupt`` from another thread.
+        """
         with self._open():
             sources = [
                 sql_views.Source(entry, self._shelves.places(collection), partial(self._shelves.vectors, collection))
@@ -282,7 +295,7 @@ class LocalStore:
             ]
             cursor = self._shelves.catalog.cursor()
             reader = sql_views.Reader(cursor, statement, sources)
-        with cursor:
+        with cursor, interruptible(cursor.interrupt):
             return reader.run(parameters)
 
     # maps and explorers -----------------------------------------------------------------------
@@ -315,6 +328,27 @@ class LocalStore:
             number = self._shelves.entry(collection).number
             with self._shelves.committing(None), self._shelves.catalog.transaction():
                 self._shelves.catalog.saved.save_view(number, name, value)
+
+    # other processes --------------------------------------------------------------------------
+
+    def once(self, call: uuid.UUID, work: Callable[[], _Result], again: Callable[[int | None], _Result]) -> _Result:
+        """Do a write that came from another process, unless the call of that id was done before.
+
+        ``work`` does it, by one method of this store; ``again`` answers instead, given the number that was returned.
+        """
+        with self._open(writing=True):
+            done = self._shelves.catalog.calls.find(call)
+            if done is not None:
+                return again(done.result)
+            with self._shelves.catalog.calls.noting(call):
+                return work()
+
+    def freeze(self, folder: Path) -> None:
+        """Put a copy of the store, as it is now, into a folder of the same file system."""
+        with self._open():
+            copier = self._shelves.freeze(folder)
+        with translated(folder):
+            copier.copy(folder / DATABASE)
 
     # the store --------------------------------------------------------------------------------
 

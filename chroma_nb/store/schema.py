@@ -17,6 +17,8 @@ Everything lives in one DuckDB schema, so that the names of collections stay fre
     *and* its slot, so that an item whose vector was changed has none; ``generation`` says whose slots these are.
 ``views(collection, name, value)``
     what explorers saved, as JSON.
+``calls(number, id, result)``
+    the latest calls that came from other processes.
 
 Why a column for each (key, kind): filters on a real column take 0.003-0.015 s over 1,000,000 rows,
 on JSON 0.2-0.9 s, and DuckDB's VARIANT needs files that DuckDB 1.5 cannot open. Why not for every
@@ -76,9 +78,14 @@ def m002_maps(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def m003_calls(connection: duckdb.DuckDBPyConnection) -> None:
+    """The journal of calls from other processes."""
+    connection.execute(f"CREATE TABLE {SCHEMA}.calls (number BIGINT NOT NULL, id VARCHAR NOT NULL, result BIGINT)")
+
+
 # Applied in order on opening, each once, all in one transaction. Reading them top to bottom is
 # the history of the schema; a released one is never edited.
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_first, m002_maps)
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_first, m002_maps, m003_calls)
 VERSION = len(MIGRATIONS)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from chroma_nb.errors import CollectionExistsError, CollectionNotFoundError
 from chroma_nb.store import changes
-from chroma_nb.store.catalog import Catalog, Entry
+from chroma_nb.store.catalog import Catalog, Copier, Entry
 from chroma_nb.store.directory import Directory
 from chroma_nb.store.duck_errors import translated
 from chroma_nb.store.mirror import Mirror
@@ -180,6 +180,13 @@ class Shelves:
         """Remove the files of a collection, or of a generation of it, that nothing refers to any more."""
         if self.directory is not None:
             self.directory.remove(self.directory.vectors(entry), self.directory.graph(entry))
+
+    def freeze(self, folder: Path) -> Copier:
+        """Put the files beside the database into a folder; what copies the database of this moment."""
+        copier = self.catalog.copier()
+        if self.directory is not None:
+            self.directory.link(folder, self.entries.values())
+        return copier
 
     def close(self) -> None:
         """Let go of all files."""

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -199,12 +198,11 @@ def test_info_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_info_of_a_store_that_is_open_elsewhere(store: Path, run: Command) -> None:
-    with chroma_nb.Client(store):
+    with chroma_nb.Client(store) as client:
+        client.create_collection("made-just-now", embedding_function=None)
         done = run("info", store)
-    assert done.returncode == 1
-    assert one_line(done.stderr)
-    assert f"process {os.getpid()}" in done.stderr
-    assert "client.close()" in done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "made-just-now" in done.stdout
 
 
 def test_no_reader_is_no_error(store: Path, environment: dict[str, str]) -> None:

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 import chroma_nb.compat as chromadb
 from chroma_nb.compat import config
+from tests.contract import scope
+from tests.store.backend import Backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +21,16 @@ def _clean_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "_configured", None)
 
 
-@pytest.fixture(params=["memory", "disk"])
-def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[chromadb.Client]:
-    """An empty client of the dialect, in memory or on disk."""
-    made = chromadb.PersistentClient(tmp_path / "store") if request.param == "disk" else chromadb.Client()
-    yield made
-    made.close()
+@pytest.fixture
+def dialect() -> type[chromadb.Client]:
+    return chromadb.Client
+
+
+@pytest.fixture
+def client(backend: Backend) -> chromadb.Client:
+    """An empty client of the dialect, of any kind of backend."""
+    assert isinstance(backend.client, chromadb.Client)
+    return backend.client
 
 
 @pytest.fixture
@@ -40,12 +45,22 @@ def docs(client: chromadb.Client) -> chromadb.Collection:
     return filled(client)
 
 
-@pytest.fixture(scope="module", params=["memory", "disk"])
+@pytest.fixture(scope="module", params=scope.KINDS)
 def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromadb.Collection]:
     """The items of `docs`, for tests that only read: one collection for all tests of a module."""
-    path = tmp_path_factory.mktemp("library") if request.param == "disk" else None
-    with chromadb.EphemeralClient() if path is None else chromadb.PersistentClient(path) as client:
-        yield filled(client)
+    path = tmp_path_factory.mktemp("library") / "store"
+    if request.param in scope.LOCAL:
+        made = Backend(path if request.param == "disk" else None, chromadb.Client)
+        yield filled(cast("chromadb.Client", made.client))
+        made.close()
+    else:
+        from tests.contract.backends import Servers, open_elsewhere
+
+        servers = Servers()  # its own: those of the other tests are emptied before each
+        made = open_elsewhere(request.param, path, chromadb.Client, servers)
+        yield filled(cast("chromadb.Client", made.client))
+        made.close()
+        servers.close()
 
 
 def filled(client: chromadb.Client) -> chromadb.Collection:

@@ -166,7 +166,7 @@ class _Failing:
 def test_commit_fails(
     client: chroma_nb.Client, monkeypatch: pytest.MonkeyPatch, call: str, error: Exception, broken: bool
 ) -> None:
-    catalog: Catalog = client._store._shelves.catalog  # type: ignore[attr-defined] # of a LocalStore
+    catalog: Catalog = client._store._backing._shelves.catalog  # type: ignore[attr-defined] # of a LocalStore
     failing = _Failing(catalog._connection, error, broken=broken)
     before = points.snapshot(client)
     monkeypatch.setattr(catalog, "_connection", failing)
@@ -320,6 +320,8 @@ def _rows(client: chroma_nb.Client) -> dict[tuple[str, str], list[str]]:
     return {key: rows["id"][rows["name"] == name].tolist() for name, key in keys.items()}
 
 
+# Between the opening of a file and the `with` that closes it, only the garbage collector is left to do so.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
 def test_keyboard_interrupt_at_any_time(client: chroma_nb.Client) -> None:
     """Ctrl-C inside of DuckDB and of system calls, where no line of Python is."""

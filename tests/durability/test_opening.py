@@ -137,7 +137,11 @@ def test_a_database_that_was_just_being_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows refuses by itself")
-def test_a_database_that_another_process_is_just_making(other: OtherProcess, tmp_path: Path) -> None:
+def test_a_database_that_another_program_has_open(
+    other: OtherProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that shares it with nobody; or, as long as it is empty, one that is just making it."""
+    monkeypatch.setattr("chroma_nb.sharing.shared.PATIENCE", 0.3)
     path = tmp_path / "chroma_nb.duckdb"
     other.run(f"import fcntl; file = open({str(path)!r}, 'wb'); fcntl.lockf(file, fcntl.LOCK_EX)")
     try:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import chroma_nb
-from chroma_nb.errors import ClosedStoreError, InvalidArgumentError, StoreLockedError
+from chroma_nb.errors import ClosedStoreError, InvalidArgumentError
+from chroma_nb.sharing.shared import SharedStore
 from tests.durability import points, workload
 from tests.durability.conftest import OtherProcess
 
@@ -31,20 +32,31 @@ def store(tmp_path: Path) -> Path:
 # processes ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("read_only", [False, True])
-def test_second_process(other: OtherProcess, store: Path, read_only: bool) -> None:
+def test_second_process(other: OtherProcess, store: Path) -> None:
+    """Who opens it second works through the first one, until that one goes."""
     assert other.open(store) == "done"
-    message = rf"chroma_nb\.duckdb is open in process {other.pid}\. Only one process .*client\.close\(\), or restart"
-    with pytest.raises(StoreLockedError, match=message) as raised:
-        chroma_nb.Client(store, read_only=read_only)
-    assert isinstance(raised.value, OSError)
-    other.run("client.close()")
-    with chroma_nb.Client(store, read_only=read_only) as client:
+    with chroma_nb.Client(store) as client:
+        assert (owner(client), other.run(OWNER)) == (other.pid, str(other.pid))
         assert client["docs"].count() == 300
-        assert other.open(store, read_only=not read_only).startswith("StoreLockedError") or read_only
-        assert other.open(store).startswith(f"StoreLockedError: {store}")
-        assert f"process {os.getpid()}" in other.open(store)
-    other.run("client.close()")
+        assert repr(client) == f"Client({str(store)!r})"
+        other.run("client.close()")
+        client["other"].add(ids=["o3"], embeddings=points.vectors(1, 5))
+        assert owner(client) == os.getpid()
+        assert other.open(store) == "done"
+        assert other.run("answer = client['other'].count()") == "3"
+        assert other.run(OWNER) == str(os.getpid())
+        other.run("client.close()")
+        assert client["other"].count() == 3
+
+
+OWNER = "answer = client._store.owner"
+
+
+def owner(client: chroma_nb.Client) -> int:
+    """The process that has the directory open."""
+    store = client._store
+    assert isinstance(store, SharedStore)
+    return store.owner
 
 
 def test_two_processes_may_read(other: OtherProcess, store: Path) -> None:
@@ -69,11 +81,15 @@ def test_a_forgotten_client_frees_the_lock(other: OtherProcess, store: Path) -> 
     del client
     gc.collect()
     assert docs.count() == 300, "a collection keeps its store"
-    assert other.open(store).startswith("StoreLockedError")
+    assert other.open(store) == "done"
+    assert other.run(OWNER) == str(os.getpid())
+    snapshot = other.run("kept = client._store.snapshot(client['docs'].id); answer = len(kept)")
+    assert snapshot == "300", "what others look at does not keep it open either"
     del docs
     gc.collect()
-    assert other.open(store) == "done"
-    other.run("client.close()")
+    assert other.run("answer = client['docs'].count(), len(kept.vectors())") == "(300, 300)"
+    assert other.run(OWNER) == str(other.pid)
+    other.run("del kept; client.close()")
 
 
 def test_a_client_forgotten_while_its_graph_is_built_frees_the_lock(
@@ -86,8 +102,8 @@ def test_a_client_forgotten_while_its_graph_is_built_frees_the_lock(
     del client
     gc.collect()
     deadline = time.monotonic() + 10
-    while other.open(store) != "done" and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert other.open(store) == "done"
+    assert other.run(OWNER) == str(other.pid)
     assert other.run("answer = client['docs'].count()") == "20300"
     other.run("client.close()")
     while _indexers() and time.monotonic() < deadline:
@@ -106,18 +122,16 @@ def _indexers() -> list[threading.Thread]:
 
 _RACE = """
 import os, sys, time
+import logging
 import chroma_nb
-from chroma_nb.errors import StoreLockedError
+
+logging.getLogger("chroma_nb.sharing").setLevel(logging.ERROR)
 
 def write(path, name, start):
     time.sleep(max(start - time.monotonic(), 0))
-    while True:
-        try:
-            with chroma_nb.Client(path) as client:
-                docs = client.get_or_create_collection("docs", embedding_function=None)
-                return docs.add(ids=[name], embeddings=[[1, 2]])
-        except StoreLockedError:
-            time.sleep(0.003)
+    with chroma_nb.Client(path) as client:
+        docs = client.get_or_create_collection("docs", embedding_function=None)
+        return docs.add(ids=[name], embeddings=[[1, 2]])
 
 for number in range(6):
     start, writers = time.monotonic() + 0.02, []
@@ -175,6 +189,7 @@ def test_a_second_client_that_was_forgotten_does_not_keep_the_store_open(other: 
     gc.collect()
     one.close()
     assert other.open(store) == "done"
+    assert other.run(OWNER) == str(other.pid)
     other.run("client.close()")
 
 

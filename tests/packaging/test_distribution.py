@@ -81,8 +81,8 @@ def test_metadata(wheel: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata.get_payload(), "the README is its long description"
     required = {re.split(r"[^\w-]", line)[0] for line in metadata.get_all("Requires-Dist", []) if "extra" not in line}
-    assert {"duckdb", "hnswlib", "pandas", "ipywidgets", "plotly", "umap-learn", "anywidget"} <= required
-    assert not required & {"onnxruntime", "polars", "jupyterlab", "starlette", "httpx", "scikit-learn"}
+    assert {"duckdb", "hnswlib", "pandas", "ipywidgets", "plotly", "umap-learn", "anywidget", "httpx"} <= required
+    assert not required & {"onnxruntime", "polars", "jupyterlab", "starlette", "fastapi", "uvicorn", "scikit-learn"}
     licences = [name for name in _names(wheel) if "/licenses/" in name]
     assert {Path(name).name for name in licences} >= {"LICENSE", "NOTICE"}
 

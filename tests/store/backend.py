@@ -23,18 +23,31 @@ _numbers = count()
 
 
 class Backend:
-    """A client in memory (``path`` None) or on disk."""
+    """A client in memory (``path`` None) or on disk; `tests.contract.backends` has others.
 
-    def __init__(self, path: Path | None) -> None:
+    Attributes:
+        path: the directory that holds the data and nobody else uses, if there is one.
+        client: what is open now.
+    """
+
+    def __init__(self, path: Path | None, dialect: type[Client] = Client) -> None:
         self.path = path
-        self.client = Client() if path is None else Client(path)
+        self._dialect = dialect
+        self.client = self._open()
+
+    def _open(self) -> Client:
+        return self._dialect() if self.path is None else self._dialect(self.path)
 
     def reopen(self) -> Client:
         """On disk: close and open again; in memory: nothing."""
         if self.path is not None:
             self.client.close()
-            self.client = Client(self.path)
+            self.client = self._open()
         return self.client
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.client.close()
 
 
 def fresh_name() -> str:

@@ -62,8 +62,12 @@ class StoreMachine(RuleBasedStateMachine):
             self.patch.setattr(writing, "COMPACT_SLOTS", 4)
             self.patch.setattr(writing, "COMPACT_SHARE", 0.2)
             lower_thresholds(self.patch)
-        self.backend = Backend(None if self.folder is None else Path(self.folder.name))
+        self.backend = self.opened()
         self.model: dict[str, Item] = {}
+
+    def opened(self) -> Backend:
+        """What is under test; `tests.contract` has other backends."""
+        return Backend(None if self.folder is None else Path(self.folder.name))
 
     @initialize(
         space=st.sampled_from(["l2", "cosine", "ip"]),
@@ -234,7 +238,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.on_disk)
     @rule(persist=st.booleans())
     def reopen(self, persist: bool) -> None:
-        if persist:
+        if persist and self.backend.path is not None:
             self.backend.client.persist()
         before = self.collection.get()
         client = self.backend.reopen()
@@ -346,7 +350,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert hits.index.is_unique
 
     def teardown(self) -> None:
-        self.backend.client.close()
+        self.backend.close()
         self.patch.undo()
         if self.folder is not None:
             self.folder.cleanup()

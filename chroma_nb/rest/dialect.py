@@ -1,0 +1,153 @@
+"""What Chroma's own servers have in common: the few things they are asked to do, whatever their age."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from chroma_nb import rules
+from chroma_nb.embedding.spec import EmbeddingSpec, canonical
+from chroma_nb.errors import ChromaNbError
+from chroma_nb.rest.transport import Transport
+from chroma_nb.rest.where_asked import Abilities
+from chroma_nb.types import CollectionInfo, IndexSettings, Kind, MetadataValue, Metric, Records
+
+# Where Chroma has no place for the name of an embedding function, it is kept under this key, unseen.
+FUNCTION_KEY = "chroma_nb:embedding_function"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A collection as a server describes it.
+
+    Attributes:
+        info: what it is; ``version`` is the server's own, if it has one.
+        keys: its metadata keys, with their kinds, if the server tells them.
+    """
+
+    info: CollectionInfo
+    keys: dict[str, tuple[Kind, ...]] | None = None
+
+
+class Dialect(Protocol):
+    """A server of Chroma's that is spoken to in the words of its age.
+
+    Attributes:
+        name: for messages.
+        transport: to the server.
+        batch: items written with one request, at most.
+        page: items read with one request, at most.
+        encodes: whether vectors are taken as base64.
+        abilities: what its filters can.
+        queries_ids: whether a query can be restricted to ids.
+        merges: whether an update merges metadata (and None takes a key away) or replaces it.
+    """
+
+    name: str
+    transport: Transport
+    batch: int
+    page: int
+    encodes: bool
+    abilities: Abilities
+    queries_ids: bool
+    merges: bool
+
+    def heartbeat(self) -> int:
+        """Nanoseconds since the epoch, by the server's clock."""
+
+    def collections(self) -> list[Known]:
+        """All collections."""
+
+    def by_name(self, name: str) -> Known:
+        """The collection of that name; CollectionNotFoundError."""
+
+    def by_id(self, collection: uuid.UUID) -> Known:
+        """The collection of that id; CollectionNotFoundError."""
+
+    def create(self, info: CollectionInfo) -> Known:
+        """Make a collection."""
+
+    def modify(self, before: CollectionInfo, after: CollectionInfo) -> None:
+        """Change name, metadata and embedding function."""
+
+    def drop(self, info: CollectionInfo) -> None:
+        """Delete a collection."""
+
+    def reset(self) -> None:
+        """Delete everything."""
+
+    def check(self, batch: Records) -> None:
+        """NotSupportedError if the server cannot hold these items."""
+
+    def count(self, collection: uuid.UUID) -> int:
+        """How many items a collection has."""
+
+    def read(self, collection: uuid.UUID, verb: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The answer to "get" or "query"."""
+
+    def write(self, collection: uuid.UUID, verb: str, body: Mapping[str, Any]) -> None:
+        """Do an "add", "update" or "upsert"."""
+
+    def delete(self, collection: uuid.UUID, ids: Sequence[str]) -> None:
+        """Delete the items of these ids."""
+
+
+def settings_of(metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any] | None) -> IndexSettings:
+    """Index settings from ``hnsw:*`` metadata and from what Chroma 1.x calls the configuration.
+
+    >>> settings_of({"hnsw:space": "cosine"}, None).space
+    <Metric.COSINE: 'cosine'>
+    """
+    settings = IndexSettings()
+    for key, value in (metadata or {}).items():
+        if key.startswith("hnsw:"):
+            try:
+                found = rules.index_settings({key: value})
+            except ChromaNbError:
+                continue  # a setting that only its server understands
+            changed = {name: new for name, new in vars(found).items() if new != getattr(IndexSettings(), name)}
+            settings = replace(settings, **changed)
+    index = (configuration or {}).get("hnsw") or (configuration or {}).get("spann") or {}
+    named: dict[str, Any] = {
+        "m": index.get("max_neighbors"),
+        "construction_ef": index.get("ef_construction"),
+        "search_ef": index.get("ef_search"),
+        "resize_factor": index.get("resize_factor"),
+        "space": Metric.parse(index["space"]) if index.get("space") else None,
+    }
+    return replace(settings, **{name: value for name, value in named.items() if value is not None})
+
+
+def shown_metadata(metadata: Mapping[str, Any] | None) -> dict[str, MetadataValue] | None:
+    """Collection metadata without what is ours in it."""
+    shown = {key: value for key, value in (metadata or {}).items() if key != FUNCTION_KEY and value is not None}
+    return shown or None
+
+
+def stored_metadata(info: CollectionInfo) -> dict[str, MetadataValue] | None:
+    """Collection metadata with the embedding function, for servers that have no other place for it."""
+    hidden = {} if info.embedding_function is None else {FUNCTION_KEY: info.embedding_function}
+    return {**(info.metadata or {}), **hidden} or None
+
+
+def function_of(metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any] | None) -> str | None:
+    """The recorded embedding function (JSON): ours, or one of Chroma's under our name for it.
+
+    >>> function_of(None, {"embedding_function": {"type": "known", "name": "default", "config": {}}})
+    '{"config": {}, "name": "all-MiniLM-L6-v2"}'
+    """
+    ours = (metadata or {}).get(FUNCTION_KEY)
+    if isinstance(ours, str):
+        return ours
+    theirs = (configuration or {}).get("embedding_function") or {}
+    if theirs.get("type") != "known" or not theirs.get("name"):
+        return None
+    return canonical(EmbeddingSpec(theirs["name"], theirs.get("config") or {})).to_json()
+
+
+def function_name(function: str | None) -> str | None:
+    """The name in the JSON of an embedding function."""
+    return None if function is None else str(json.loads(function)["name"])

@@ -1,0 +1,179 @@
+"""Chroma 0.3.25 to 0.6: API v1."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from chroma_nb.errors import CollectionNotFoundError, NotSupportedError, ServerError
+from chroma_nb.rest import dialect
+from chroma_nb.rest.dialect import Known
+from chroma_nb.rest.dialect_v2 import finite
+from chroma_nb.rest.transport import Transport
+from chroma_nb.rest.where_asked import Abilities
+from chroma_nb.types import CollectionInfo, IndexSettings, Kind, Records
+
+API = "/api/v1"
+_HNSW = {
+    "space": "hnsw:space",
+    "m": "hnsw:M",
+    "construction_ef": "hnsw:construction_ef",
+    "search_ef": "hnsw:search_ef",
+    "resize_factor": "hnsw:resize_factor",
+}
+
+
+class DialectV1:
+    """A server of Chroma 0.3 to 0.6.
+
+    Args:
+        transport: to the server.
+        version: that the server says it has, such as "0.4.24".
+        tenant: whose collections (0.4.15 and later).
+        database: of the tenant.
+        batch: items written with one request, at most.
+    """
+
+    queries_ids = False
+    encodes = False
+
+    def __init__(self, transport: Transport, version: str, tenant: str, database: str, batch: int) -> None:
+        self.transport, self.batch = transport, batch
+        self.page = min(batch, 1000)
+        self.name = f"the API v1 of Chroma {version}"
+        numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+        if numbers < (0, 3, 25):
+            raise NotSupportedError(
+                f"The server is Chroma {version}, which addresses collections by name: the oldest that can be "
+                "spoken to is 0.3.25."
+            )
+        self.merges = numbers >= (0, 4)
+        self._place = {"tenant": tenant, "database": database} if self.merges else {}
+        self.abilities = Abilities(
+            negates_documents=numbers >= (0, 4, 24),
+            patterns=False,
+            trusted=False,
+            has_key=_has_key,
+            # 0.3 reads dots in keys as paths into JSON, and quotes as the end of a text.
+            says_key=bool if self.merges else _plain,
+        )
+
+    # the server -------------------------------------------------------------------------------
+
+    def heartbeat(self) -> int:
+        """Nanoseconds since the epoch."""
+        return int(self.transport.get(f"{API}/heartbeat")["nanosecond heartbeat"])
+
+    def reset(self) -> None:
+        """Delete everything."""
+        self.transport.post(f"{API}/reset", repeatable=False)
+
+    # collections ------------------------------------------------------------------------------
+
+    def collections(self) -> list[Known]:
+        """All collections, oldest first."""
+        return [_known(body) for body in self.transport.get(f"{API}/collections", **self._place)]
+
+    def by_name(self, name: str) -> Known:
+        """The collection of that name."""
+        return _known(self.transport.get(f"{API}/collections/{quote(name, safe='')}", **self._place))
+
+    def by_id(self, collection: uuid.UUID) -> Known:
+        """The collection of that id."""
+        for known in self.collections():
+            if known.info.id == collection:
+                return known
+        raise CollectionNotFoundError(f"Collection {collection} does not exist.")
+
+    def create(self, info: CollectionInfo) -> Known:
+        """Make a collection; the server chooses its id."""
+        metadata = {**_missing_settings(info), **(dialect.stored_metadata(info) or {})}
+        body = {"name": info.name, "metadata": metadata or None, "get_or_create": False}
+        path = f"{API}/collections"
+        return _known(self.transport.request("POST", path, body, params=self._place, repeatable=False))
+
+    def modify(self, before: CollectionInfo, after: CollectionInfo) -> None:
+        """Change name, metadata and embedding function."""
+        body = {
+            "new_name": after.name if after.name != before.name else None,
+            "new_metadata": dialect.stored_metadata(after) if _said(after) != _said(before) else None,
+        }
+        if body["new_name"] is not None or body["new_metadata"] is not None:
+            self.transport.request("PUT", f"{API}/collections/{before.id}", body, repeatable=False)
+
+    def drop(self, info: CollectionInfo) -> None:
+        """Delete a collection."""
+        path = f"{API}/collections/{quote(info.name, safe='')}"
+        self.transport.request("DELETE", path, params=self._place, repeatable=False)
+
+    # items ------------------------------------------------------------------------------------
+
+    def check(self, batch: Records) -> None:
+        """NotSupportedError if the server cannot hold these items."""
+        for key, kinds in (batch.metadata or {}).items():
+            if key.startswith("chroma:"):
+                raise NotSupportedError(f"{self.name} keeps metadata keys that begin with chroma: to itself: {key!r}.")
+            if Kind.FLOAT in kinds and not finite(kinds[Kind.FLOAT]):
+                raise NotSupportedError(f"{self.name} has no infinite numbers, as there are under {key!r}.")
+
+    def count(self, collection: uuid.UUID) -> int:
+        """How many items a collection has."""
+        return int(self.transport.get(f"{API}/collections/{collection}/count"))
+
+    def read(self, collection: uuid.UUID, verb: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The answer to "get" or "query"."""
+        # Null for a filter is an error of 0.3.29's queries; an empty one is none in all versions.
+        asked = {
+            "where": {},
+            "where_document": {},
+            **{name: value for name, value in body.items() if value is not None},
+        }
+        answer: Mapping[str, Any] = self.transport.post(f"{API}/collections/{collection}/{verb}", asked)
+        return answer
+
+    def write(self, collection: uuid.UUID, verb: str, body: Mapping[str, Any]) -> None:
+        """Do an "add", "update" or "upsert"."""
+        self.transport.post(f"{API}/collections/{collection}/{verb}", body, repeatable=verb != "add")
+
+    def delete(self, collection: uuid.UUID, ids: Sequence[str]) -> None:
+        """Delete the items of these ids."""
+        self.transport.post(f"{API}/collections/{collection}/delete", {"ids": list(ids)})
+
+
+def _known(body: Any) -> Known:
+    if not isinstance(body, Mapping) or "id" not in body:
+        raise ServerError(f"Not a collection as Chroma describes one: {str(body)[:200]}")
+    metadata = body.get("metadata")
+    return Known(
+        CollectionInfo(
+            id=uuid.UUID(body["id"]),
+            name=body["name"],
+            metadata=dialect.shown_metadata(metadata),
+            settings=dialect.settings_of(metadata, None),
+            dimension=body.get("dimension"),
+            embedding_function=dialect.function_of(metadata, None),
+            version=int(body.get("version") or 0) + int(body.get("log_position") or 0),
+        )
+    )
+
+
+def _missing_settings(info: CollectionInfo) -> dict[str, Any]:
+    """Index settings that are not in the metadata, where these servers look for them."""
+    said, ordinary = vars(dialect.settings_of(info.metadata, None)), vars(IndexSettings())
+    wanted = {name: value for name, value in vars(info.settings).items() if value not in (said[name], ordinary[name])}
+    return {_HNSW[name]: str(value) if name == "space" else value for name, value in wanted.items() if name in _HNSW}
+
+
+def _said(info: CollectionInfo) -> Any:
+    return info.metadata, info.embedding_function
+
+
+def _has_key(key: str) -> bool:
+    return not key.startswith("chroma:")
+
+
+def _plain(key: str) -> bool:
+    return re.fullmatch(r"\w+", key, re.ASCII) is not None

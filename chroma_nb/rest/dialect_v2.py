@@ -1,0 +1,216 @@
+"""Chroma 1.x: API v2, with tenants and databases."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chroma_nb.embedding.spec import MINILM_NAME
+from chroma_nb.errors import CollectionNotFoundError, NotFoundError, NotSupportedError
+from chroma_nb.rest import dialect
+from chroma_nb.rest.dialect import Known
+from chroma_nb.rest.transport import Transport
+from chroma_nb.rest.where_asked import Abilities
+from chroma_nb.types import CollectionInfo, IndexSettings, Kind, Records
+
+API = "/api/v2"
+DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
+_KINDS = {"string": Kind.STR, "int": Kind.INT, "float": Kind.FLOAT, "bool": Kind.BOOL}
+_LIST_PAGE = 100
+# Chroma's name for its default function: its own clients fail on names that they do not know.
+_THEIR_MINILM = {"type": "known", "name": "default", "config": {}}
+
+
+class DialectV2:
+    """A server or cluster of Chroma 1.x.
+
+    Args:
+        transport: to the server.
+        tenant: whose collections.
+        database: of the tenant.
+        batch: items written with one request, at most.
+        encodes: whether vectors are taken as base64.
+    """
+
+    name = "Chroma's API v2"
+    queries_ids = True
+    merges = True
+
+    def __init__(self, transport: Transport, tenant: str, database: str, batch: int, *, encodes: bool) -> None:
+        self.transport, self.batch, self.encodes = transport, batch, encodes
+        self.page = min(batch, 1000)
+        self._ordinary = (tenant, database) == (DEFAULT_TENANT, DEFAULT_DATABASE)
+        self._root = f"{API}/tenants/{quote(tenant, safe='')}/databases/{quote(database, safe='')}"
+        self.abilities = Abilities(
+            negates_documents=True, patterns=True, trusted=True, has_key=_has_key, says_key=_has_key
+        )
+
+    # the server -------------------------------------------------------------------------------
+
+    def check_place(self) -> None:
+        """NotFoundError if tenant or database do not exist."""
+        self.transport.get(self._root)
+
+    def heartbeat(self) -> int:
+        """Nanoseconds since the epoch."""
+        return int(self.transport.get(f"{API}/heartbeat")["nanosecond heartbeat"])
+
+    def reset(self) -> None:
+        """Delete everything."""
+        if not self._ordinary:
+            raise NotSupportedError(
+                "A reset would delete the data of all tenants of this server, not only of this database. Delete its "
+                "collections one by one."
+            )
+        self.transport.post(f"{API}/reset", repeatable=False)
+
+    # collections ------------------------------------------------------------------------------
+
+    def collections(self) -> list[Known]:
+        """All collections, in alphabetical order: the server keeps none."""
+        found: dict[str, Known] = {}
+        while True:
+            page = self.transport.get(f"{self._root}/collections", limit=_LIST_PAGE, offset=len(found))
+            fresh = {body["id"]: _known(body) for body in page if body["id"] not in found}
+            found |= fresh
+            if len(page) < _LIST_PAGE or not fresh:
+                return sorted(found.values(), key=lambda known: known.info.name)
+
+    def by_name(self, name: str) -> Known:
+        """The collection of that name."""
+        try:
+            return _known(self.transport.get(f"{self._root}/collections/{quote(name, safe='')}"))
+        except NotFoundError as error:
+            raise CollectionNotFoundError(f"Collection {name} does not exist.") from error
+
+    def by_id(self, collection: uuid.UUID) -> Known:
+        """The collection of that id."""
+        try:
+            return _known(self.transport.get(f"{self._root}/collections/by-id/{collection}"))
+        except NotFoundError as error:
+            raise CollectionNotFoundError(f"Collection {collection} does not exist.") from error
+
+    def create(self, info: CollectionInfo) -> Known:
+        """Make a collection; the server chooses its id."""
+        body = {
+            "name": info.name,
+            "metadata": _metadata(info),
+            "configuration": _configuration(info),
+            "get_or_create": False,
+        }
+        return _known(self.transport.post(f"{self._root}/collections", body, repeatable=False))
+
+    def modify(self, before: CollectionInfo, after: CollectionInfo) -> None:
+        """Change name, metadata and embedding function."""
+        body: dict[str, Any] = {}
+        if after.name != before.name:
+            body["new_name"] = after.name
+        if _metadata(after) != _metadata(before):
+            body["new_metadata"] = _metadata(after)
+        if after.embedding_function != before.embedding_function and _is_minilm(after):
+            body["new_configuration"] = {"embedding_function": _THEIR_MINILM}
+        if body:
+            self.transport.request("PUT", f"{self._root}/collections/{before.id}", body, repeatable=False)
+
+    def drop(self, info: CollectionInfo) -> None:
+        """Delete a collection."""
+        path = f"{self._root}/collections/{quote(info.name, safe='')}"
+        self.transport.request("DELETE", path, repeatable=False)
+
+    # items ------------------------------------------------------------------------------------
+
+    def check(self, batch: Records) -> None:
+        """NotSupportedError if the server cannot hold these items."""
+        if "" in batch.ids.to_pylist():
+            raise NotSupportedError(f"{self.name} has no empty ids.")
+        for key, kinds in (batch.metadata or {}).items():
+            if not _has_key(key):
+                raise NotSupportedError(
+                    f"{self.name} has no metadata keys that are empty or begin with $, # or chroma:, such as {key!r}. "
+                    "Rename it."
+                )
+            if Kind.FLOAT in kinds and not finite(kinds[Kind.FLOAT]):
+                raise NotSupportedError(f"{self.name} has no infinite numbers, as there are under {key!r}.")
+
+    def count(self, collection: uuid.UUID) -> int:
+        """How many items a collection has."""
+        return int(self.transport.get(f"{self._root}/collections/{collection}/count"))
+
+    def read(self, collection: uuid.UUID, verb: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The answer to "get" or "query"."""
+        answer: Mapping[str, Any] = self.transport.post(f"{self._root}/collections/{collection}/{verb}", body)
+        return answer
+
+    def write(self, collection: uuid.UUID, verb: str, body: Mapping[str, Any]) -> None:
+        """Do an "add", "update" or "upsert"."""
+        self.transport.post(f"{self._root}/collections/{collection}/{verb}", body, repeatable=verb != "add")
+
+    def delete(self, collection: uuid.UUID, ids: Sequence[str]) -> None:
+        """Delete the items of these ids."""
+        self.transport.post(f"{self._root}/collections/{collection}/delete", {"ids": list(ids)})
+
+
+def _known(body: Mapping[str, Any]) -> Known:
+    metadata, configuration = body.get("metadata"), body.get("configuration_json")
+    info = CollectionInfo(
+        id=uuid.UUID(body["id"]),
+        name=body["name"],
+        metadata=dialect.shown_metadata(metadata),
+        settings=_without_defaults(dialect.settings_of(metadata, configuration), metadata),
+        dimension=body.get("dimension"),
+        embedding_function=dialect.function_of(metadata, configuration),
+        version=int(body.get("version") or 0) + int(body.get("log_position") or 0),
+    )
+    return Known(info, _keys(body.get("schema")))
+
+
+def _without_defaults(settings: IndexSettings, metadata: Mapping[str, Any] | None) -> IndexSettings:
+    """Where the server shows its own default, nothing was asked for."""
+    if settings.search_ef != 100 or "hnsw:search_ef" in (metadata or {}):
+        return settings
+    return IndexSettings(**(vars(settings) | {"search_ef": None}))
+
+
+def _keys(schema: Mapping[str, Any] | None) -> dict[str, tuple[Kind, ...]] | None:
+    """The metadata keys that items have had; servers before the schema came tell none."""
+    if not isinstance(schema, Mapping) or not isinstance(schema.get("keys"), Mapping):
+        return None
+    keys = {key: tuple(kind for name, kind in _KINDS.items() if name in kinds) for key, kinds in schema["keys"].items()}
+    return {key: keys[key] for key in sorted(keys) if keys[key] and _has_key(key)}
+
+
+def _metadata(info: CollectionInfo) -> dict[str, Any] | None:
+    return info.metadata if _is_minilm(info) else dialect.stored_metadata(info)
+
+
+def _configuration(info: CollectionInfo) -> dict[str, Any]:
+    settings = info.settings
+    hnsw = {
+        "space": settings.space.value,
+        "ef_construction": settings.construction_ef,
+        "ef_search": settings.search_ef,
+        "max_neighbors": settings.m,
+        "resize_factor": settings.resize_factor,
+    }
+    function = {"embedding_function": _THEIR_MINILM} if _is_minilm(info) else {}
+    return {"hnsw": {name: value for name, value in hnsw.items() if value is not None}, **function}
+
+
+def _is_minilm(info: CollectionInfo) -> bool:
+    return dialect.function_name(info.embedding_function) == MINILM_NAME
+
+
+def _has_key(key: str) -> bool:
+    # A key that begins with "chroma:" is taken for the server's own: it stops a server of 1.5.9 from writing at all.
+    return key != "" and not key.startswith(("$", "#", "chroma:"))
+
+
+def finite(column: pa.Array) -> bool:
+    """Whether no number of a column is infinite."""
+    return bool(np.isfinite(pc.drop_null(column).to_numpy(zero_copy_only=False)).all())

@@ -1,0 +1,168 @@
+"""One request and its answer, in ASGI's terms: reading bodies within limits, sending JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from chroma_nb.errors import ChromaNbError, OverloadedError, RequestTooLargeError
+from chroma_nb.rest import wire
+from chroma_nb.rest.answers import body as encode
+from chroma_nb.rest.options import ServerOptions
+from chroma_nb.rest.refusals import DisconnectedError, MalformedRequestError, SlowRequestError, UnauthenticatedError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# Bodies of all requests at work, as a multiple of the largest one.
+_IN_FLIGHT = 4
+# How long, and how much of, a body that is refused is still read: who sends it reads the answer only afterwards.
+_DRAIN_SECONDS = 5.0
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header of that (lower-case) name."""
+    for key, value in scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return None
+
+
+class Receiver:
+    """Reads the bodies of requests, within limits of size, of time and of memory."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        self._options = options
+        self._in_flight = 0
+
+    async def read(self, scope: Scope, receive: Receive) -> Body:
+        """The body of a request, which counts as in flight until it is let go of.
+
+        Raises:
+            RequestTooLargeError: it is, or says it is, too large.
+            OverloadedError: the bodies of all requests at work would be.
+            SlowRequestError: it did not come in time.
+            DisconnectedError: the client went away.
+        """
+        held = Body(self)
+        try:
+            await self._fill(held, scope, receive)
+        except BaseException:
+            held.let_go()
+            raise
+        return held
+
+    async def _fill(self, held: Body, scope: Scope, receive: Receive) -> None:
+        options = self._options
+        announced = header(scope, b"content-length")
+        if announced is not None and announced.isdigit() and int(announced) > options.max_body_bytes:
+            await self._drain(receive)
+            raise self._too_large()
+        started = time.monotonic()
+        more = True
+        while more:
+            # Whoever keeps up the rate has all the time it takes.
+            left = options.body_seconds + held.size / options.body_rate - (time.monotonic() - started)
+            message = await self._next(receive, left)
+            held.take(message.get("body", b""))
+            more = message.get("more_body", False)
+            if held.size > options.max_body_bytes:
+                if more:
+                    await self._drain(receive)
+                raise self._too_large()
+            if self._in_flight > _IN_FLIGHT * options.max_body_bytes:
+                raise OverloadedError("The server holds as many bytes of other requests as it may. Try again later.")
+
+    async def _next(self, receive: Receive, seconds: float) -> MutableMapping[str, Any]:
+        try:
+            async with asyncio.timeout(seconds):
+                message = await receive()
+        except TimeoutError as error:
+            raise SlowRequestError("The body of the request did not arrive in time.") from error
+        if message["type"] == "http.disconnect":
+            raise DisconnectedError("The client closed the connection.")
+        return message
+
+    async def _drain(self, receive: Receive) -> None:
+        read = 0
+        until = time.monotonic() + _DRAIN_SECONDS
+        more = True
+        while more and read < self._options.max_body_bytes:
+            try:
+                message = await self._next(receive, until - time.monotonic())
+            except SlowRequestError:
+                return
+            read += len(message.get("body", b""))
+            more = message.get("more_body", False)
+
+    def _too_large(self) -> RequestTooLargeError:
+        return RequestTooLargeError(
+            f"A request may have {self._options.max_body_bytes:,} bytes here. Send fewer items at once."
+        )
+
+    def count(self, size: int) -> None:
+        """Bytes that came (or, negative, are let go of)."""
+        self._in_flight += size
+
+
+class Body:
+    """The bytes of a request."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def take(self, part: bytes) -> None:
+        """More of it."""
+        self._parts.append(part)
+        self.size += len(part)
+        self._receiver.count(len(part))
+
+    def bytes(self) -> bytes:
+        """All of it."""
+        if len(self._parts) > 1:
+            self._parts = [b"".join(self._parts)]
+        return self._parts[0] if self._parts else b""
+
+    def let_go(self) -> None:
+        """It is no longer in flight."""
+        self._receiver.count(-self.size)
+        self._parts, self.size = [], 0
+
+
+async def send_json(
+    send: Send, content: bytes, status: int = 200, headers: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    """Answer with JSON."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(content)),
+                *(headers or ()),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": content})
+
+
+async def send_error(send: Send, error: ChromaNbError) -> None:
+    """Answer with an error: what is wrong, and nothing of the inside."""
+    content: dict[str, Any] = dict(wire.error_body(error))
+    headers: list[tuple[bytes, bytes]] = []
+    if isinstance(error, MalformedRequestError):
+        content = {"detail": error.detail, **content}
+    if isinstance(error, UnauthenticatedError):
+        headers.append((b"www-authenticate", b"Bearer"))
+    if error.http_status == 503:
+        headers.append((b"retry-after", b"1"))
+    if isinstance(error, SlowRequestError | RequestTooLargeError | OverloadedError | DisconnectedError):
+        headers.append((b"connection", b"close"))  # what is still to come of the body is not read
+    await send_json(send, encode(content), error.http_status, headers)

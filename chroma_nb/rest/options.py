@@ -1,0 +1,43 @@
+"""What a server allows, and how much of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """Settings of a server; the defaults are safe on a machine's own loopback address.
+
+    Attributes:
+        token: what clients must send, as ``Authorization: Bearer`` or ``X-Chroma-Token``; None: nothing.
+        allow_reset: whether ``/reset`` may delete everything.
+        allow_sql: whether ``/raw_sql`` may read with DuckDB's SQL.
+        cors_origins: origins whose pages may call the server from a browser, such as "http://localhost:3000".
+        hosts: names that the ``Host`` header may have; None: any. Set when the server listens on loopback only,
+            against pages that let their own name point there.
+        max_batch_size: items of one ``add``, ``update``, ``upsert`` or ``known``.
+        max_body_bytes: of one request.
+        max_results: ``n_results`` of one query.
+        max_queries: vectors of one query.
+        max_concurrent: requests at work at the same time, heartbeats apart.
+        body_seconds: until the body of a request is there; longer while it arrives at `body_rate` or faster.
+        body_rate: bytes per second.
+        threads: that work on requests other than single queries.
+    """
+
+    token: str | None = field(default=None, repr=False)
+    allow_reset: bool = False
+    allow_sql: bool = False
+    cors_origins: tuple[str, ...] = ()
+    hosts: frozenset[str] | None = None
+    max_batch_size: int = 250_000
+    max_body_bytes: int = 128 * MIB
+    max_results: int = 10_000
+    max_queries: int = 1_000
+    max_concurrent: int = 128
+    body_seconds: float = 20.0
+    body_rate: float = 64 * 1024
+    threads: int = 8

@@ -1,0 +1,176 @@
+"""``chroma-nb serve``: a directory as a server."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from chroma_nb.errors import AuthorizationError, InvalidArgumentError, MissingDependencyError
+from chroma_nb.rest.options import MIB, ServerOptions
+
+TOKEN = "CHROMA_NB_TOKEN"  # noqa: S105 - the name of a variable
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_GRACE_SECONDS = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the command."""
+    usual = ServerOptions()
+    parser.add_argument("path", type=Path, metavar="PATH", help="the directory of the store; made if it is missing")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port; 0 takes a free one (default: %(default)s)")
+    parser.add_argument(
+        "--token",
+        metavar="T",
+        help=f"what clients must send. Other users of this machine see it in lists of processes: better set {TOKEN}",
+    )
+    parser.add_argument("--insecure", action="store_true", help="listen on other addresses without a token")
+    parser.add_argument("--allow-reset", action="store_true", help="let clients delete everything with reset()")
+    parser.add_argument("--allow-sql", action="store_true", help="let clients read with SQL (raw_sql)")
+    parser.add_argument(
+        "--cors-origin",
+        action="append",
+        default=[],
+        metavar="O",
+        help="let pages of this origin call the server, such as http://localhost:3000; may be given several times",
+    )
+    parser.add_argument(
+        "--max-batch-size", type=_positive, default=usual.max_batch_size, metavar="N", help="items (%(default)s)"
+    )
+    parser.add_argument(
+        "--max-body-mib", type=_positive, default=usual.max_body_bytes // MIB, metavar="N", help="MiB (%(default)s)"
+    )
+    parser.add_argument(
+        "--max-results", type=_positive, default=usual.max_results, metavar="N", help="of a query (%(default)s)"
+    )
+    parser.add_argument(
+        "--max-concurrent", type=_positive, default=usual.max_concurrent, metavar="N", help="requests (%(default)s)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no access log (one line of JSON a request, on stderr)")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until told to stop.
+
+    Raises:
+        AuthorizationError: another address than loopback, and no token.
+        MissingDependencyError: the extra ``server`` is not installed.
+        StoreError: the directory cannot be used.
+        OSError: the address cannot be used.
+    """
+    chosen = server_options(options)
+    try:
+        from chroma_nb.rest.running import Running
+    except ImportError as error:
+        raise MissingDependencyError.for_feature("chroma-nb serve", error.name or "fastapi", "server") from error
+    from chroma_nb.sharing import open_store
+
+    with _listening(options.host, options.port) as listener:
+        store = open_store(options.path)
+        try:
+            address = f"http://{_shown(options.host)}:{listener.getsockname()[1]}"
+            _log_to_stderr(access=not options.quiet)
+            with _stopped_by_signals():
+                Running(store, chosen, f"chroma_nb serves {options.path} at {address} (Ctrl-C stops)").run(
+                    listener, grace=_GRACE_SECONDS
+                )
+        finally:
+            store.close()
+    return 0
+
+
+def server_options(options: argparse.Namespace) -> ServerOptions:
+    """What the arguments and the environment ask for, if it is safe.
+
+    Raises:
+        AuthorizationError: another address than loopback, and no token.
+        InvalidArgumentError: a token that no header can carry.
+    """
+    token = options.token if options.token is not None else os.environ.get(TOKEN)
+    if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
+        raise InvalidArgumentError("A token is printable ASCII without spaces, and not empty.")
+    loopback = _is_loopback(options.host)
+    if token is None and not loopback and not options.insecure:
+        raise AuthorizationError(
+            f"Whoever reaches {options.host} could read and change everything. Set a token in {TOKEN} (or with "
+            "--token), or say --insecure if the network itself keeps others out."
+        )
+    return ServerOptions(
+        token=token,
+        allow_reset=options.allow_reset,
+        allow_sql=options.allow_sql,
+        cors_origins=tuple(options.cors_origin),
+        hosts=_LOOPBACK | {options.host.lower()} if loopback else None,
+        max_batch_size=options.max_batch_size,
+        max_body_bytes=options.max_body_mib * MIB,
+        max_results=options.max_results,
+        max_concurrent=options.max_concurrent,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    try:
+        return socket.create_server(address[:2], family=family, backlog=1024)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {_shown(host)}:{port}: {error.strerror}") from error
+
+
+def _log_to_stderr(*, access: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    for name, level in (
+        ("chroma_nb.rest.access", logging.INFO if access else logging.CRITICAL),
+        ("chroma_nb.rest", logging.INFO),
+        ("uvicorn.error", logging.WARNING),
+    ):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Uvicorn stops on a signal and then sends it again, which would end the process before the store is closed."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,242 @@
+"""What goes over the wire between this library and its own server: types <-> JSON.
+
+Chroma's REST API v1 with extensions that old clients do not see. The server's half of the reading
+and writing is in `chroma_nb.rest.bodies` and `chroma_nb.rest.answers`; here, and for items in
+`chroma_nb.rest.wire_items`, is what both need, and the client's half.
+
+Extensions (all optional; whoever leaves them out gets what Chroma 0.3.29 answered):
+
+* ``GET /api/v1/pre-flight-checks`` -> ``{"max_batch_size", "max_body_bytes", "max_results",
+  "supports_base64_encoding", "chroma_nb": version}``.
+* Collection objects also carry ``dimension``, ``version``, ``configuration_json`` and ``embedding_function`` (JSON
+  text). ``POST /collections`` takes ``id``, ``configuration`` and ``embedding_function``; ``PUT /collections/{c}``
+  takes ``new_embedding_function`` and, with ``"extended": true``, answers the collection instead of null.
+* ``"extended": true`` in a ``get`` or ``query``: the answer has ``gaps``, ``dimension`` and, instead of
+  ``metadatas``, ``columns``: ``[{"key", "kind", "values"}, ...]`` in the order of the keys, one entry for each kind; a
+  key without a kind has neither ``kind`` nor ``values``. Embeddings come as base64 of little-endian float32. In a
+  query ``columns`` run over the hits of all queries.
+* ``add``, ``update`` and ``upsert`` take ``columns`` instead of ``metadatas``, with ``keeps`` (positions of the items
+  whose metadata stays as it is), ``merge`` and ``function`` (JSON text of what embedded the documents); with
+  ``"extended": true`` they answer ``{"added": n}`` (n is null but for ``add``).
+* ``query`` takes ``ids`` and ``exact``; ``delete`` with ``"extended": true`` answers ``{"deleted": n}``.
+* ``GET /collections/{c}/stats`` -> ``{"count", "keys": {key: [kind, ...]}, "indexed"}``;
+  ``POST /collections/{c}/known`` with ``{"ids"}`` -> a list of bool.
+* ``POST /raw_sql`` takes ``parameters``; with ``"extended": true`` it answers ``{"arrow"}``, Arrow's stream format in
+  base64.
+
+Errors are ``{"error": ..., "message": text}``: ``error`` begins with the wire name of the class. For the names that
+Chroma's 0.3 clients look up it is that name alone; for others the text follows after a colon, because the
+JavaScript clients show nothing but ``error``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from chroma_nb.errors import (
+    AlreadyExistsError,
+    AuthorizationError,
+    ChromaNbError,
+    InvalidArgumentError,
+    NotFoundError,
+    NotSupportedError,
+    error_types,
+)
+from chroma_nb.types import (
+    CollectionInfo,
+    CollectionStats,
+    IndexSettings,
+    Kind,
+    Metric,
+)
+from chroma_nb.where import All, AnyOf, Compare, OneOf, Text, Where
+
+API = "/api/v1"
+_LOOKED_UP = frozenset({"DuplicateID", "IDAlreadyExists", "InvalidCollection", "InvalidDimension", "InvalidUUID"})
+_BY_STATUS: dict[int, type[ChromaNbError]] = {
+    400: InvalidArgumentError,
+    401: AuthorizationError,
+    403: AuthorizationError,
+    404: NotFoundError,
+    409: AlreadyExistsError,
+    413: InvalidArgumentError,
+    422: InvalidArgumentError,
+    501: NotSupportedError,
+}
+
+# JSON -----------------------------------------------------------------------------------------
+
+
+def dumps(value: Any) -> bytes:
+    """A request body. Infinity is written as Python writes it, and read by `loads`.
+
+    >>> dumps({"where": {"n": {"$lt": float("inf")}}})
+    b'{"where":{"n":{"$lt":Infinity}}}'
+    """
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def loads(text: bytes) -> Any:
+    """JSON as orjson reads it where that is installed, and as Python does where orjson refuses.
+
+    >>> loads(b'[1e999, 2, 2.0]')
+    [inf, 2, 2.0]
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        import orjson
+    except ImportError:
+        return _loads(text)
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return _loads(text)  # Infinity, lone surrogates: what is wrong with them is said where they are used
+
+
+def _loads(text: bytes) -> Any:
+    try:
+        return json.loads(text.decode())
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+# errors ---------------------------------------------------------------------------------------
+
+
+def error_body(error: ChromaNbError) -> dict[str, str]:
+    """What a server answers for an error.
+
+    >>> error_body(NotFoundError("there is none"))
+    {'error': 'NotFoundError: there is none', 'message': 'there is none'}
+    """
+    name = error.wire_name
+    message = str(error).encode("utf-8", "backslashreplace").decode()  # it may quote a lone surrogate
+    return {"error": name if name in _LOOKED_UP else f"{name}: {message}", "message": message}
+
+
+def error_of(status: int, body: Any) -> ChromaNbError:
+    """The error that a server answered with, as an exception to raise.
+
+    >>> error_of(409, {"error": "UniqueConstraint: it exists", "message": "it exists"})
+    CollectionExistsError('it exists')
+    """
+    said = body if isinstance(body, Mapping) else {}
+    error, message = said.get("error"), said.get("message")
+    named = re.match(r"\w+", error) if isinstance(error, str) else None
+    cls = error_types().get(named[0]) if named else None
+    text = message or error or said.get("detail") or body or f"The server answered with status {status}."
+    return (cls or _BY_STATUS.get(status, ChromaNbError))(text if isinstance(text, str) else json.dumps(text))
+
+
+# collections ----------------------------------------------------------------------------------
+
+_SETTINGS = {
+    "space": "space",
+    "ef_construction": "construction_ef",
+    "ef_search": "search_ef",
+    "max_neighbors": "m",
+    "num_threads": "num_threads",
+    "resize_factor": "resize_factor",
+}
+
+
+def collection_body(info: CollectionInfo) -> dict[str, Any]:
+    """A collection object, as ``POST /collections`` takes it too; begins with the three fields of Chroma 0.3.29."""
+    return {
+        "name": info.name,
+        "id": str(info.id),
+        "metadata": info.metadata,
+        "dimension": info.dimension,
+        "version": info.version,
+        "configuration_json": configuration(info.settings),
+        "embedding_function": info.embedding_function,
+    }
+
+
+def collection_of(body: Mapping[str, Any]) -> CollectionInfo:
+    """The inverse of `collection_body`."""
+    hnsw = body["configuration_json"]["hnsw"]
+    values = {field: hnsw[name] for name, field in _SETTINGS.items() if name in hnsw}
+    return CollectionInfo(
+        id=uuid.UUID(body["id"]),
+        name=body["name"],
+        metadata=body["metadata"],
+        settings=IndexSettings(**(values | {"space": Metric.parse(hnsw.get("space", "l2"))})),
+        dimension=body["dimension"],
+        embedding_function=body["embedding_function"],
+        version=body["version"],
+    )
+
+
+def configuration(settings: IndexSettings) -> dict[str, dict[str, Any]]:
+    """Index settings as Chroma 1.x writes them; what the library chooses is left out.
+
+    >>> configuration(IndexSettings(space=Metric.IP))["hnsw"]["space"]
+    'ip'
+    """
+    values = {name: getattr(settings, field) for name, field in _SETTINGS.items()} | {"space": settings.space.value}
+    return {"hnsw": {name: value for name, value in values.items() if value is not None}}
+
+
+def stats_body(stats: CollectionStats) -> dict[str, Any]:
+    """What is said of a collection in lists."""
+    return {"count": stats.count, "keys": stats.keys, "indexed": stats.indexed}
+
+
+def stats_of(body: Mapping[str, Any]) -> CollectionStats:
+    """The inverse of `stats_body`."""
+    keys = {key: tuple(map(Kind, kinds)) for key, kinds in body["keys"].items()}
+    return CollectionStats(body["count"], keys, body["indexed"])
+
+
+# filters --------------------------------------------------------------------------------------
+
+
+def filters(tree: Where | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The ``where`` and the ``where_document`` that say the same together.
+
+    >>> filters(All((Compare("n", "$gt", 1), Text(None, "x"))))
+    ({'n': {'$gt': 1}}, {'$contains': 'x'})
+
+    Raises:
+        NotSupportedError: an alternative of both, which has no such form.
+    """
+    if tree is None:
+        return None, None
+    members = tree.members if isinstance(tree, All) else (tree,)
+    fields = [_filter(member) for member in members if not _of_document(member)]
+    texts = [_filter(member) for member in members if _of_document(member)]
+    return _all(fields), _all(texts)
+
+
+def _of_document(tree: Where) -> bool:
+    if not isinstance(tree, All | AnyOf):
+        return isinstance(tree, Text) and tree.key is None
+    kinds = {_of_document(member) for member in tree.members}
+    if len(kinds) != 1:
+        raise NotSupportedError(
+            "A server takes conditions on metadata and on documents that must both hold, not alternatives of both."
+        )
+    return kinds.pop()
+
+
+def _filter(tree: Where) -> dict[str, Any]:
+    if isinstance(tree, All | AnyOf):
+        members = [_filter(member) for member in tree.members]
+        return members[0] if len(members) == 1 else {"$and" if isinstance(tree, All) else "$or": members}
+    if isinstance(tree, Compare):
+        return {tree.key: {tree.operator: tree.value}}
+    if isinstance(tree, OneOf):
+        return {tree.key: {"$nin" if tree.negated else "$in": list(tree.values)}}
+    operator = f"${'not_' if tree.negated else ''}{'regex' if tree.regex else 'contains'}"
+    return {operator: tree.pattern} if tree.key is None else {tree.key: {operator: tree.pattern}}
+
+
+def _all(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return {"$and": parts} if len(parts) > 1 else parts[0] if parts else None

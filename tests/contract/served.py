@@ -1,0 +1,113 @@
+"""Our server as what is behind a client: within the process, or on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TypeVar
+
+import httpx
+import uvicorn
+
+from chroma_nb import Client, Settings
+from chroma_nb.rest.connecting import connect
+from chroma_nb.rest.server import create_app
+from chroma_nb.store.local import LocalStore
+from tests.store.backend import Backend
+
+_Dialect = TypeVar("_Dialect", bound=Client)
+
+
+class ServedBackend(Backend):
+    """A client of a server; opening again is connecting again."""
+
+    def __init__(self, server: Server, dialect: type[Client]) -> None:
+        self._server = server
+        super().__init__(None, dialect)
+
+    def _open(self) -> Client:
+        return self._server.client(self._dialect)
+
+    def reopen(self) -> Client:
+        """Connect again."""
+        self.client.close()
+        self.client = self._open()
+        return self.client
+
+
+class Server:
+    """Our server over a store in memory, within this process and without a socket."""
+
+    def __init__(self) -> None:
+        self.store = LocalStore()
+        self.app = create_app(self.store, allow_reset=True, allow_sql=True)
+        self._bridge = self._start()
+
+    def _start(self) -> Bridge | None:
+        return Bridge(self.app)
+
+    def client(self, dialect: type[_Dialect]) -> _Dialect:
+        """A new client of it."""
+        return dialect._over(connect("127.0.0.1", 8000, client=httpx.Client(transport=self._bridge)))
+
+    def close(self) -> None:
+        """Stop."""
+        if self._bridge is not None:
+            self._bridge.stop()
+        self.store.close()
+
+
+class Bridge(httpx.BaseTransport):
+    """Carries the requests of an ordinary client to an app that runs in an event loop of its own."""
+
+    def __init__(self, app: object) -> None:
+        self._inner = httpx.ASGITransport(app)  # type: ignore[arg-type]
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bridge")
+        self._thread.start()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """One request and its answer."""
+        return asyncio.run_coroutine_threadsafe(self._answer(request), self._loop).result(60)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        sent = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
+        answer = await self._inner.handle_async_request(sent)
+        return httpx.Response(answer.status_code, headers=answer.headers, content=await answer.aread())
+
+    def close(self) -> None:
+        """Nothing: one client less, not the last one."""
+
+    def stop(self) -> None:
+        """End the loop."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class SocketServer(Server):
+    """Our server on a socket of this machine."""
+
+    def _start(self) -> None:
+        self._uvicorn = uvicorn.Server(uvicorn.Config(self.app, port=0, log_level="warning", ws="none"))
+        self._thread = threading.Thread(target=self._uvicorn.run, name="uvicorn")
+        self._thread.start()
+        deadline = time.monotonic() + 30
+        while not self._uvicorn.started:
+            assert self._thread.is_alive()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        self.port = self._uvicorn.servers[0].sockets[0].getsockname()[1]
+
+    def client(self, dialect: type[_Dialect]) -> _Dialect:
+        """A new client of it."""
+        return dialect(
+            Settings(chroma_api_impl="rest", chroma_server_host="127.0.0.1", chroma_server_http_port=self.port)
+        )
+
+    def close(self) -> None:
+        """Stop."""
+        self._uvicorn.should_exit = True
+        self._thread.join(30)
+        super().close()

@@ -1,0 +1,90 @@
+"""What clients of Chroma 0.3 sent to its servers, sent to this one: the same answers, or a known difference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from chroma_nb.rest.server import create_app
+from chroma_nb.store.local import LocalStore
+from tests.rest.differences import DIFFERENCES, Answered
+
+RECORDED = Path(__file__).parents[3] / "shared" / "contract" / "rest_traffic.jsonl"
+
+pytestmark = pytest.mark.skipif(not RECORDED.exists(), reason="the recorded traffic is not part of the repository")
+
+
+def _recordings() -> Iterator[list[dict[str, Any]]]:
+    """The exchanges of API v1, those of one client with one server together."""
+    exchanges = [json.loads(line) for line in RECORDED.read_text(encoding="utf-8").splitlines()]
+    # What was recorded of 1.x is API v2, but for two tries. What 0.3 said to v2 stays.
+    kept = [one for one in exchanges if not (one["server"] == "1.5.9" and one["path"].startswith("/api/v2"))]
+    for _, group in groupby(sorted(kept, key=_pair), _pair):
+        yield list(group)
+
+
+def _pair(exchange: dict[str, Any]) -> tuple[str, str]:
+    return exchange["client"], exchange["server"]
+
+
+def _replayed(exchanges: list[dict[str, Any]]) -> Iterator[Answered]:
+    """What a fresh server answers."""
+    ids: dict[str, str] = {}
+    store = LocalStore()
+    with TestClient(create_app(store, allow_reset=True), follow_redirects=False) as client:
+        for exchange in exchanges:
+            path = exchange["path"]
+            for recorded, ours in ids.items():
+                path = path.replace(recorded, ours)
+            response = client.request(
+                exchange["method"], path, content=_content(exchange["request"]), headers=exchange["req_headers"]
+            )
+            is_json = response.headers.get("content-type") == "application/json"
+            answered = Answered(exchange, response.status_code, response.json() if is_json else _text(response.text))
+            for name, value in (exchange.get("resp_headers") or {}).items():
+                assert name in response.headers, (answered.line, name, value)
+            _learn(answered.was, answered.body, ids)
+            yield answered
+    store.close()
+
+
+def _content(request: Any) -> bytes | None:
+    if request is None:
+        return None
+    return (request["__raw__"] if "__raw__" in request else json.dumps(request)).encode()
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"__text__": text}
+
+
+def _learn(recorded: Any, ours: Any, ids: dict[str, str]) -> None:
+    """Which id of ours stands for which recorded one."""
+    if isinstance(recorded, list) and isinstance(ours, list):
+        for pair in zip(recorded, ours, strict=False):
+            _learn(*pair, ids)
+    elif isinstance(recorded, dict) and isinstance(ours, dict) and "id" in recorded and "id" in ours:
+        ids[recorded["id"]] = ours["id"]
+
+
+def test_every_exchange_is_equal_or_a_known_difference() -> None:
+    used, same, unknown = set(), 0, []
+    answers = [answered for exchanges in _recordings() for answered in _replayed(exchanges)]
+    for answered in answers:
+        fitting = [] if answered.same else [difference for difference in DIFFERENCES if difference.fits(answered)]
+        if answered.same:
+            same += 1
+        elif fitting:
+            used.add(fitting[0])
+        else:
+            unknown.append(f"{answered.line}: {answered.was!r} -> {answered.body!r}")
+    assert unknown == []
+    assert [difference for difference in DIFFERENCES if difference not in used] == []
+    assert len(answers) > 500
+    assert same > 250
