@@ -143,7 +143,8 @@ def matrix_of(embeddings: Any, what: str = "embeddings") -> Matrix:
     """
     array = embeddings if isinstance(embeddings, np.ndarray) else _as_array(embeddings, what)
     if array.dtype == object:
-        array = _stacked(array, what)
+        flat = array.ndim == 1 and all(type(number) in (int, float) for number in array)
+        array = _stacked([array] if flat else array, what)
     if array.dtype.kind not in "fiu":
         raise InvalidArgumentError(f"Expected {what} to be numbers, got an array of {array.dtype}")
     if array.ndim == 1:
@@ -184,7 +185,7 @@ def _stacked(rows: Iterable[Any], what: str) -> npt.NDArray[Any]:
         if isinstance(row, str | bytes | Mapping) or not isinstance(row, Iterable):
             raise InvalidArgumentError(f"Expected {what} to be lists of numbers, got {row!r} at position {position}")
         vector = _vector(list(row))
-        if vector.dtype.kind not in "fiu" or vector.ndim != 1:
+        if vector is None or vector.dtype.kind not in "fiu" or vector.ndim != 1:
             raise InvalidArgumentError(
                 f"Expected each value in the {what} to be a int or float, got {row!r} at position {position}"
             )
@@ -193,10 +194,23 @@ def _stacked(rows: Iterable[Any], what: str) -> npt.NDArray[Any]:
     return np.stack(vectors)
 
 
-def _vector(numbers: list[Any]) -> npt.NDArray[Any]:
-    # Integers beyond 64 bits are numbers too, which numpy takes as objects.
-    large = any(type(number) is int for number in numbers) and all(type(n) in (int, float) for n in numbers)
-    return np.asarray(numbers, dtype=np.float64) if large else np.asarray(numbers)
+def _vector(numbers: list[Any]) -> npt.NDArray[Any] | None:
+    """As an array; None if they are no numbers."""
+    try:
+        if any(type(number) is int for number in numbers) and all(type(n) in (int, float) for n in numbers):
+            # Integers beyond 64 bits are numbers too, which numpy would take as objects.
+            return np.array([_float(number) for number in numbers])
+        return np.asarray(numbers)
+    except ValueError:  # lists of different lengths among them
+        return None
+
+
+def _float(number: float) -> float:
+    """As a double; infinite if it is too large for one, so that the check for such numbers says where."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def _check_same_length(lengths: Sequence[int], what: str) -> None:

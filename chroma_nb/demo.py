@@ -22,7 +22,14 @@ from chroma_nb.data import load_sample
 from chroma_nb.embedding.available import require
 from chroma_nb.errors import InvalidArgumentError, MissingDependencyError, StoreError, suggest
 
-NOTEBOOKS = ("01_quickstart.ipynb", "02_explore.ipynb", "03_map.ipynb", "04_your_data.ipynb", "05_page.ipynb")
+NOTEBOOKS = (
+    "01_quickstart.ipynb",
+    "02_explore.ipynb",
+    "03_map.ipynb",
+    "04_your_data.ipynb",
+    "05_page.ipynb",
+    "06_servers.ipynb",
+)
 NOTEBOOK = NOTEBOOKS[0]
 STORE = "db"
 COLLECTION = "wordnet"

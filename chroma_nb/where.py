@@ -36,6 +36,7 @@ from chroma_nb.types import MetadataValue
 
 ORDER_OPERATORS = ("$gt", "$gte", "$lt", "$lte")
 TEXT_OPERATORS = ("$contains", "$not_contains", "$regex", "$not_regex")
+MOST_LEVELS = 64  # of $and and $or; what walks through a tree does so by recursion
 OPERATORS = ("$eq", "$ne", *ORDER_OPERATORS, "$in", "$nin", *TEXT_OPERATORS)
 
 
@@ -114,7 +115,12 @@ def parse_where_document(where_document: object) -> Where | None:
     return _parse(where_document, "where document", _parse_document)
 
 
-def _parse(where: object, what: str, leaf: Any) -> Where:
+def _parse(where: object, what: str, leaf: Any, depth: int = 1) -> Where:
+    if depth > MOST_LEVELS:
+        raise InvalidArgumentError(
+            f"Expected {what} to be nested at most {MOST_LEVELS} levels deep. $and and $or take any number of members: "
+            "write them side by side."
+        )
     operator, operand = _only_item(where, what)
     if operator not in ("$and", "$or"):
         result: Where = leaf(operator, operand)
@@ -128,7 +134,7 @@ def _parse(where: object, what: str, leaf: Any) -> Where:
             f"Expected {what} value for {operator} to be a list with at least two {what} expressions, got {operand!r}."
             + (" Write its only member without it." if operand else "")
         )
-    members = tuple(_parse(member, what, leaf) for member in operand)
+    members = tuple(_parse(member, what, leaf, depth + 1) for member in operand)
     return All(members) if operator == "$and" else AnyOf(members)
 
 

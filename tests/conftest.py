@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from chroma_nb import Client
-from chroma_nb.errors import NotSupportedError
 from tests.contract import scope
 from tests.store.backend import Backend
 
@@ -47,6 +46,13 @@ def _refuse_skips(report: _Report) -> _Report:
     return report
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `pytest -n 2 --dist loadgroup`: a file's tests share what it sets up, and one browser at a time is enough."""
+    for item in items:
+        browser = item.get_closest_marker("browser") is not None
+        item.add_marker(pytest.mark.xdist_group("browser" if browser else item.nodeid.partition("::")[0]))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Skipped tests."""
@@ -63,19 +69,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests about behaviour run over every kind of backend, the others over memory and disk."""
     if "backend" in metafunc.fixturenames:
         metafunc.parametrize("backend", scope.kinds(metafunc), indirect=True)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """What a backend cannot do, it says so."""
-    callspec = getattr(pyfuncitem, "callspec", None)
-    kind = str(callspec.params.get("backend")) if callspec else ""
-    message = scope.CANNOT.get((kind, pyfuncitem.originalname))
-    if message is None:
-        return (yield)
-    with pytest.raises(NotSupportedError, match=message):
-        yield
-    return True
 
 
 @pytest.fixture(scope="session")

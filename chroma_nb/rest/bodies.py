@@ -106,7 +106,9 @@ class Body:
         if value is None or isinstance(value, str):
             return None if value is None else [value]
         if not isinstance(value, list):
-            raise MalformedRequestError(["body", name], "value is not a valid list", "type_error.list")
+            if isinstance(value, dict):
+                raise MalformedRequestError(["body", name], "value is not a valid list", "type_error.list")
+            return [_as_text(value, ["body", name])]
         if all(type(text) is str for text in value):
             return value
         return [None if gaps and text is None else _as_text(text, ["body", name, at]) for at, text in enumerate(value)]

@@ -19,7 +19,7 @@ from chroma_nb.rest.refusals import UnauthenticatedError
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Answered without a token, and when the server is busy: whether it lives, and how it is spoken to.
-_OPEN = frozenset({"/api/v1", "/api/v1/", "/api/v1/heartbeat", "/api/v1/version", "/docs", "/openapi.json"})
+OPEN = frozenset({"/api/v1", "/api/v1/", "/api/v1/heartbeat", "/api/v1/version", "/docs", "/openapi.json"})
 _access = logging.getLogger("chroma_nb.rest.access")
 
 
@@ -78,7 +78,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_open = scope["path"] in _OPEN
+        is_open = scope["path"] in OPEN
         refusal = self._refusal(scope, is_open=is_open)
         if refusal is not None:
             await send_error(send, refusal)

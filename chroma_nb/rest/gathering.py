@@ -8,6 +8,7 @@ waits and goes together as soon as that is done. Nobody waits for company.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
@@ -18,6 +19,8 @@ from chroma_nb.rest.service import Query
 from chroma_nb.types import Matrix
 
 _Run = Callable[[Query, Matrix, list[int]], list[bytes]]
+# Calls at work at the same time, of those that could go together.
+_AT_WORK = 1
 # More vectors than this at once make the first of them wait longer than they save.
 _MOST = 32
 
@@ -29,7 +32,7 @@ class Gatherer:
         self._run = run
         self._executor = executor
         self._waiting: dict[Any, list[tuple[Query, Matrix, asyncio.Future[bytes]]]] = {}
-        self._at_work: set[Any] = set()
+        self._at_work: Counter[Any] = Counter()
 
     async def answer(self, query: Query, vectors: Matrix) -> bytes:
         """The body of the answer."""
@@ -39,7 +42,7 @@ class Gatherer:
             return (await loop.run_in_executor(self._executor, self._run, query, vectors, [len(vectors)]))[0]
         future: asyncio.Future[bytes] = loop.create_future()
         self._waiting.setdefault(shared, []).append((query, vectors, future))
-        if shared not in self._at_work:
+        if self._at_work[shared] < _AT_WORK:
             self._start(shared, loop)
         return await future
 
@@ -52,13 +55,15 @@ class Gatherer:
         calls, waiting[:going] = waiting[:going], []
         if not waiting:
             del self._waiting[shared]
-        self._at_work.add(shared)
+        self._at_work[shared] += 1
         vectors = calls[0][1] if going == 1 else np.concatenate([vectors for _, vectors, _ in calls])
         counts = [len(vectors) for _, vectors, _ in calls]
         work = loop.run_in_executor(self._executor, self._run, calls[0][0], vectors, counts)
 
         def done(finished: asyncio.Future[list[bytes]]) -> None:
-            self._at_work.discard(shared)
+            self._at_work[shared] -= 1
+            if not self._at_work[shared]:
+                del self._at_work[shared]
             if shared in self._waiting:
                 self._start(shared, loop)
             _settle(finished, [future for _, _, future in calls])

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from chroma_nb import __version__
 from chroma_nb.rest.description import description, page
 from chroma_nb.rest.exchange import Receiver
-from chroma_nb.rest.gate import AccessLog, Gate
+from chroma_nb.rest.gate import OPEN, AccessLog, Gate
 from chroma_nb.rest.gathering import Gatherer
 from chroma_nb.rest.options import ServerOptions
 from chroma_nb.rest.routes import OPERATIONS, Endpoint, Operation, QueryEndpoint
@@ -42,20 +42,21 @@ def create_app(store: Store, options: ServerOptions | None = None, **settings: A
     service = Service(store, chosen)
     threads = ThreadPoolExecutor(chosen.threads, thread_name_prefix="chroma_nb-request")
     searches = ThreadPoolExecutor(2, thread_name_prefix="chroma_nb-query")
+    signs = ThreadPoolExecutor(1, thread_name_prefix="chroma_nb-sign")  # of life, also while all others are at work
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         service.stop()
-        threads.shutdown()
-        searches.shutdown()
+        for executor in (threads, searches, signs):
+            executor.shutdown()
 
     receiver = Receiver(chosen)
     app = FastAPI(
         title="chroma_nb", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
     )
     for path, operations in _by_path().items():
-        endpoint: Any = Endpoint(operations, service, receiver, threads)
+        endpoint: Any = Endpoint(operations, service, receiver, signs if path in OPEN else threads)
         if path.endswith("/query"):
             endpoint = QueryEndpoint(operations["POST"], service, receiver, Gatherer(service.run_query, searches))
         app.router.routes.append(Route(path, endpoint, methods=list(operations)))
@@ -75,7 +76,8 @@ def create_app(store: Store, options: ServerOptions | None = None, **settings: A
 
 
 def _by_path() -> dict[str, dict[str, Operation]]:
+    """The routes by path, in the order in which they are tried: the one that is called most comes first."""
     paths: dict[str, dict[str, Operation]] = {}
-    for operation in OPERATIONS:
+    for operation in sorted(OPERATIONS, key=lambda operation: operation.name != "query"):
         paths.setdefault(operation.path, {})[operation.method] = operation
     return paths

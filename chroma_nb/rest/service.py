@@ -9,6 +9,7 @@ from typing import Any
 
 from chroma_nb import __version__, batch, rules
 from chroma_nb.errors import (
+    AlreadyExistsError,
     AuthorizationError,
     CollectionExistsError,
     CollectionNotFoundError,
@@ -23,6 +24,7 @@ from chroma_nb.rest import answers, wire
 from chroma_nb.rest.bodies import GET_INCLUDE, QUERY_INCLUDE, Body
 from chroma_nb.rest.options import ServerOptions
 from chroma_nb.rest.refusals import LimitError
+from chroma_nb.store.confined import confined_sql
 from chroma_nb.store.protocol import Store
 from chroma_nb.types import CollectionInfo, Matrix, Records, Selection
 
@@ -108,7 +110,7 @@ class Service:
         parameters = body.given.get("parameters") or ()
         if not isinstance(parameters, list | dict | tuple):
             raise InvalidArgumentError("Expected parameters to be a list or an object.")
-        table = self._store.sql(statement, parameters)
+        table = confined_sql(self._store, statement, parameters)
         return answers.arrow_answer(table) if body.flag("extended") else answers.table_answer(table)
 
     # tenants and databases, of which there is one ------------------------------------------------
@@ -135,7 +137,7 @@ class Service:
 
     def _only_one(self, name: str, present: str, what: str) -> bytes:
         if name == present:
-            raise CollectionExistsError(f"The {what} {name} exists already.")
+            raise AlreadyExistsError(f"The {what} {name} exists already.")
         raise NotSupportedError(f"This server has one {what}, {present}.")
 
     # collections ------------------------------------------------------------------------------
@@ -222,9 +224,16 @@ class Service:
 
     def _find(self, collection: str) -> CollectionInfo:
         try:
-            return self._store.collection_by_id(uuid.UUID(collection))
-        except (ValueError, CollectionNotFoundError):
+            id_ = uuid.UUID(collection)
+        except ValueError:
             return self._store.collection(collection)
+        try:
+            return self._store.collection_by_id(id_)
+        except CollectionNotFoundError:
+            for info in self._store.list_collections():
+                if info.name == collection:
+                    return info
+            raise
 
     def _id(self, collection: str) -> uuid.UUID:
         return self._find(collection).id

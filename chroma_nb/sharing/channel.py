@@ -50,6 +50,8 @@ class Channel:
     def __init__(self, connection: socket.socket, patience: float) -> None:
         self._socket = connection
         self._silent: Callable[[bool], None] = _no_patience
+        self._scratch = np.empty(_SMALL, dtype=np.uint8).data
+        self._early = self._scratch[:0]  # received with what came before, not asked for yet
         connection.settimeout(patience)
 
     def wait_longer(self, patience: float, silent: Callable[[bool], None]) -> None:
@@ -124,10 +126,25 @@ class Channel:
                 raise Gone(str(error)) from error
 
     def _read(self, size: int) -> memoryview:
+        """So many bytes, in memory of their own."""
         # Not a bytearray: that would be filled with zeros first, which takes half as long as the transfer.
         buffer = np.empty(size, dtype=np.uint8).data if size else memoryview(b"")
-        view = buffer
+        here = min(size, len(self._early))
+        if here:
+            buffer[:here], self._early = self._early[:here], self._early[here:]
+        view = buffer[here:]
+        while len(view) >= _SMALL:
+            view = view[self._receive_into(view) :]
         while view:
+            # What follows comes along: one message, one system call, as a rule.
+            count = self._receive_into(self._scratch)
+            taken = min(count, len(view))
+            view[:taken] = self._scratch[:taken]
+            view, self._early = view[taken:], self._scratch[taken:count]
+        return buffer
+
+    def _receive_into(self, view: memoryview) -> int:
+        while True:
             try:
                 count = self._socket.recv_into(view)
             except TimeoutError:
@@ -137,8 +154,7 @@ class Channel:
                 raise Gone(str(error)) from error
             if count == 0:
                 raise Gone("the connection was closed")
-            view = view[count:]
-        return buffer
+            return count
 
 
 def _no_patience(sending: bool) -> None:

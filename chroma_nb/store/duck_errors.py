@@ -59,8 +59,8 @@ def _translate(error: duckdb.Error, path: Path | None) -> ChromaNbError:
         holder = re.search(r"PID (\d+)", text)
         who = f"process {holder[1]}" if holder else "another process"
         return StoreLockedError(
-            f"{where} is open in {who}. Only one process at a time can write to a store: close the client there "
-            "(client.close(), or restart that kernel) and try again."
+            f"{where} is open in {who}, which does not share it. Close it there (client.close(), or restart that "
+            "kernel) and try again."
         )
     if "not a valid DuckDB database file" in text:
         return ForeignStoreError(f"{where} is not a chroma_nb store. Choose another directory, or move that file away.")

@@ -21,7 +21,7 @@ from chroma_nb.store.schema import SCHEMA, items_table, literal, quote, sparse_t
 from chroma_nb.store.where_sql import SPARSE_COLUMNS, Place
 from chroma_nb.types import Kind, Matrix
 
-_ABOUT_TABLES = ("show", "describe", "duckdb_", "information_schema")
+ABOUT_TABLES = ("show", "describe", "duckdb_", "information_schema")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Reader:
         self._cursor, self._statement = cursor, statement
         self._names = ", ".join(quote(source.entry.info.name) for source in sources[:10]) or "none yet"
         with self._translated():
-            _check_reading(statement)
+            check_reading(statement)
             _make_views(cursor, statement, sources)
             # From here on the rows are those the views were made for: a snapshot begins with the
             # first look at the database.
@@ -87,7 +87,8 @@ def _read(cursor: duckdb.DuckDBPyConnection, statement: str, parameters: Sequenc
         cursor.execute("ROLLBACK")
 
 
-def _check_reading(statement: str) -> None:
+def check_reading(statement: str) -> None:
+    """SqlError unless it is one statement that only reads."""
     if not isinstance(statement, str) or any("\ud800" <= char <= "\udfff" for char in statement):
         raise SqlError(f"An SQL statement is a str of valid Unicode, got {statement!r}")
     statements = duckdb.extract_statements(statement)
@@ -104,7 +105,7 @@ def _check_reading(statement: str) -> None:
 def _make_views(cursor: duckdb.DuckDBPyConnection, statement: str, sources: Sequence[Source]) -> None:
     text = statement.casefold()
     with_vectors = "embedding" in text
-    every = any(word in text for word in _ABOUT_TABLES)
+    every = any(word in text for word in ABOUT_TABLES)
     names = Counter(source.entry.info.name.casefold() for source in sources)
     for source in sources:
         name = source.entry.info.name

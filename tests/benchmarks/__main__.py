@@ -1,6 +1,8 @@
 """``python -m tests.benchmarks compare --data FOLDER``: this project beside the raw libraries.
 
 ``python -m tests.benchmarks map --data FOLDER --sizes 10000 50000``: its maps beside umap-learn's.
+``python -m tests.benchmarks serve --chromadb PROGRAM``: its server beside a real ``chroma run``.
+``python -m tests.benchmarks share``: what it costs to work through the process that has a directory open.
 
 Steps run in fresh processes, interleaved over the repeats; medians are printed. Nothing else should
 run on the machine meanwhile.
@@ -21,28 +23,41 @@ from pathlib import Path
 import numpy as np
 
 from tests.benchmarks.map import MAP_STEPS, compare_maps
+from tests.benchmarks.serving import compare_serving
+from tests.benchmarks.sharing import compare_sharing
 from tests.benchmarks.steps import STEPS, Numbers
 
 
 def main() -> None:
     """Run one step (internal) or the comparison."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("command", choices=["compare", "map", "step"])
+    parser.add_argument("command", choices=["compare", "map", "serve", "share", "step"])
     parser.add_argument("name", nargs="?", choices=sorted(STEPS | MAP_STEPS))
-    parser.add_argument("--data", type=Path, required=True, help="folder with wordnet.parquet and its ground truth")
+    parser.add_argument("--data", type=Path, help="folder with wordnet.parquet and its ground truth")
     parser.add_argument("--work", type=Path, help="folder for the stores; default: a temporary one")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 50_000], help="of the maps")
+    parser.add_argument("--chromadb", type=Path, default=os.environ.get("CHROMA_NB_CHROMADB"), help="the `chroma`")
+    parser.add_argument("--keep", type=Path, help="folder for the stores of `serve`, to be used again")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of a round of `serve`")
     args = parser.parse_args()
+    if args.command == "share":
+        return compare_sharing()
+    if args.command == "serve":
+        if args.chromadb is None:
+            parser.error("serve needs --chromadb, the program `chroma` of an environment with chromadb")
+        return compare_serving(
+            args.data, Path(args.chromadb), keep=args.keep, repeats=args.repeats, seconds=args.seconds
+        )
+    if args.data is None:
+        parser.error(f"{args.command} needs --data")
     if args.command == "step":
-        print(json.dumps((STEPS | MAP_STEPS)[args.name](args.data, args.work)))
-        return
+        return print(json.dumps((STEPS | MAP_STEPS)[args.name](args.data, args.work)))
     with tempfile.TemporaryDirectory() as temporary:
         work = args.work or Path(temporary)
         if args.command == "map":
-            compare_maps(args.data, work, args.sizes, args.repeats, run)
-        else:
-            compare(args.data, work, args.repeats)
+            return compare_maps(args.data, work, args.sizes, args.repeats, run)
+        return compare(args.data, work, args.repeats)
 
 
 def compare(data: Path, work: Path, repeats: int) -> None:

@@ -110,7 +110,9 @@ def _measure(
 def _numbers(seen: Round, used: float, corpus: Corpus) -> Numbers:
     milliseconds = np.array(seen.latencies) * 1000
     asked = sorted(seen.answers)
-    got = corpus.frame.index.get_indexer([id_ for at in asked for id_ in json.loads(seen.answers[at])["ids"][0]])
+    got = corpus.frame.index.get_indexer(
+        pd.Index([id_ for at in asked for id_ in json.loads(seen.answers[at])["ids"][0]])
+    )
     return {
         "requests/s": seen.rate,
         "p50 ms": float(np.percentile(milliseconds, 50)),
@@ -132,9 +134,9 @@ def _report(found: dict[tuple[int, str], list[Numbers]]) -> None:
             print(f"{clients:>8}  {server:<12}" + "".join(f"{lines[-1][name]:>15.3f}" for name in names))
         ratios = {name: lines[0][name] / lines[1][name] if lines[1][name] else float("nan") for name in names}
         print(f"{clients:>8}  {'ratio':<12}" + "".join(f"{ratios[name]:>15.2f}" for name in names))
-    runs = len(next(iter(found.values())))
+    rounds = len(next(iter(found.values())))
     spread = {key: [run["requests/s"] for run in seen] for key, seen in found.items()}
-    print(f"\nMedians of {runs} rounds. Requests/s in each:")
+    print(f"\nMedians of {rounds} rounds. Requests/s in each:")
     for (clients, server), rates in spread.items():
         print(f"{clients:>8}  {server:<12}" + "".join(f"{rate:>9.0f}" for rate in rates))
 
@@ -172,7 +174,7 @@ def synthetic(rows: int = 100_000, queries: int = 1_000, seed: int = 7) -> Corpu
 
     def unit(count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
         made = centres[rng.integers(len(centres), size=count)] + rng.standard_normal((count, DIMENSION))
-        return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+        return np.asarray(made / np.linalg.norm(made, axis=1, keepdims=True), dtype=np.float32)
 
     vectors, asked = unit(rows), unit(queries)
     products = asked @ vectors.T

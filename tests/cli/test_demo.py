@@ -88,7 +88,7 @@ def test_execute_another_notebook(run: Command, tmp_path: Path) -> None:
     done = run("demo", "--execute", "--notebook", "03_map", "--path", folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"Notebook: {folder / '03_map.ipynb'} (yours, changed" in done.stdout
-    assert "Beside:   01_quickstart, 02_explore, 04_your_data, 05_page\n" in done.stdout
+    assert "Beside:   01_quickstart, 02_explore, 04_your_data, 05_page, 06_servers\n" in done.stdout
     assert f"Result:   {folder / '03_map.executed.ipynb'} (1 code cells ran in " in done.stdout
 
 

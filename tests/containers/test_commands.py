@@ -7,16 +7,16 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.containers.dockerfile import Stage, stages
+from tests.rest.process import call_port
 
 ROOT = Path(__file__).parents[2]
-TOKEN = "a-token-of-some-length"
+TOKEN = "a-token-of-some-length"  # noqa: S105 - made up
 
 pytestmark = [
     pytest.mark.slow,
@@ -60,7 +60,8 @@ def test_without_a_token_it_does_not_start(final: Stage, tmp_path: Path) -> None
 def port(final: Stage, tmp_path: Path) -> Iterator[str]:
     """The port of a server started with the image's command, for this machine only; it stops as a container does."""
     port = _free_port()
-    command = _command(final.command("ENTRYPOINT"), tmp_path / "data", **{"0.0.0.0": "127.0.0.1", "8000": port})
+    here = {"0.0.0.0": "127.0.0.1", "8000": port}  # noqa: S104 - replaced
+    command = _command(final.command("ENTRYPOINT"), tmp_path / "data", **here)
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(command, cwd=ROOT, env=_environment(CHROMA_NB_TOKEN=TOKEN), stdout=log, stderr=log)
     yield port
@@ -83,12 +84,9 @@ def test_it_becomes_healthy_and_serves_those_with_the_token(final: Stage, port: 
     while not _healthy(final, port):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    address = f"http://127.0.0.1:{port}/api/v1/collections"
-    with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(address, timeout=10)
-    asked = urllib.request.Request(address, headers={"Authorization": f"Bearer {TOKEN}"})
-    with urllib.request.urlopen(asked, timeout=10) as answer:
-        assert (answer.status, answer.read()) == (200, b"[]")
+    path = "/api/v1/collections"
+    assert call_port(int(port), "GET", path).status == 401
+    assert call_port(int(port), "GET", path, headers={"Authorization": f"Bearer {TOKEN}"}).body == b"[]"
 
 
 def test_a_server_that_is_not_there_is_not_healthy(final: Stage) -> None:

@@ -117,8 +117,9 @@ def compose() -> list[str]:
     """The compose program of this machine."""
     if shutil.which("docker-compose"):
         return ["docker-compose"]
-    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
-        return ["docker", "compose"]
+    docker = shutil.which("docker")
+    if docker and subprocess.run([docker, "compose", "version"], capture_output=True).returncode == 0:
+        return [docker, "compose"]
     pytest.skip("neither docker-compose nor docker compose is installed")
 
 
@@ -130,7 +131,7 @@ def _config(compose: list[str], **settings: str) -> subprocess.CompletedProcess[
 
 @pytest.mark.slow
 def test_compose_accepts_the_file(compose: list[str]) -> None:
-    done = _config(compose, CHROMA_NB_TOKEN="a secret", CHROMA_NB_PORT="9000")
+    done = _config(compose, **{"CHROMA_NB_TOKEN": "a secret", "CHROMA_NB_PORT": "9000"})
     assert done.returncode == 0, done.stderr
     resolved = yaml.safe_load(done.stdout)["services"]["chroma-nb"]
     assert resolved["environment"] == {"CHROMA_NB_TOKEN": "a secret"}

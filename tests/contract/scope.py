@@ -1,8 +1,7 @@
-"""Which tests hold for which backends."""
+"""Which tests run over which backends."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,9 +10,9 @@ if TYPE_CHECKING:
 LOCAL = ("memory", "disk")
 # A second notebook on the directory of another, our server within the process, our server on a socket.
 ELSEWHERE = ("linked", "rest", "socket")
-KINDS = tuple(os.environ.get("H5", "memory disk").split())
+KINDS = (*LOCAL, *ELSEWHERE)
 
-# Modules whose tests are about behaviour: they must hold whatever is behind the client.
+# Modules about behaviour: it is the same whatever is behind the client. What differs is in test_differences.
 _EVERYWHERE = (
     "tests.compat.",
     "tests.contract.",
@@ -22,15 +21,24 @@ _EVERYWHERE = (
     "tests.face.test_semantics",
     "tests.face.test_sql",
 )
+# About maps and snapshots: a second notebook has those of the first; a server gives samples, which have tests of their
+# own.
+_SHARED = ("tests.store.test_layouts", "tests.store.test_snapshot")
 
-# What a backend cannot do: (kind, test) -> what the NotSupportedError says. A test that passes fails: it must be taken
-# off the list then.
-CANNOT: dict[tuple[str, str], str] = {}
+# Tests of those modules that are not about behaviour alone.
+LOCAL_ONLY = {
+    "test_maps_and_views_go_with_their_collection": "looks for rows that are left in the database",
+    "test_after_closing": "what a snapshot holds in another process ends with the client",
+}
 
 
 def kinds(metafunc: pytest.Metafunc) -> tuple[str, ...]:
     """Of the backends that a test runs on."""
     module = metafunc.module.__name__
+    if metafunc.function.__name__ in LOCAL_ONLY:
+        return LOCAL
     if module == "tests.contract.test_properties":
-        return ELSEWHERE  # over memory and disk, tests.store has the same
+        return ELSEWHERE  # over memory and disk, tests.store and tests.face have the same
+    if module.startswith(_SHARED):
+        return (*LOCAL, "linked")
     return KINDS if module.startswith(_EVERYWHERE) else LOCAL

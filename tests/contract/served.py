@@ -39,9 +39,9 @@ class ServedBackend(Backend):
 class Server:
     """Our server over a store in memory, within this process and without a socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_reset: bool = True, allow_sql: bool = True) -> None:
         self.store = LocalStore()
-        self.app = create_app(self.store, allow_reset=True, allow_sql=True)
+        self.app = create_app(self.store, allow_reset=allow_reset, allow_sql=allow_sql)
         self._bridge = self._start()
 
     def _start(self) -> Bridge | None:

@@ -82,6 +82,12 @@ def refused(error: type[ChromaNbError], message: str) -> Any:
     return pytest.raises(error, match=message)
 
 
+def _nested(where: dict[str, Any], levels: int) -> dict[str, Any]:
+    for _ in range(levels):
+        where = {"$and": [{"k": 2}, where]}
+    return where
+
+
 # items ----------------------------------------------------------------------------------------
 
 ITEMS: list[tuple[dict[str, Any], type[ChromaNbError], str]] = [
@@ -119,6 +125,8 @@ ITEMS: list[tuple[dict[str, Any], type[ChromaNbError], str]] = [
     ({"embeddings": [[1, math.inf, 2], VECTOR]}, InvalidArgumentError, r"infinite.*position 0 \(inf\)"),
     ({"embeddings": [VECTOR, [1, -math.inf, math.inf]]}, InvalidArgumentError, r"infinite.*position 1 \(-inf\)"),
     ({"embeddings": [VECTOR, [1, 1e39, 2]]}, InvalidArgumentError, "too large for float32"),
+    ({"embeddings": [VECTOR, [1, 10**400, 2]]}, InvalidArgumentError, "too large for float32"),
+    ({"embeddings": [VECTOR, [1, [], 2]]}, InvalidArgumentError, "at position 1"),
     # empty
     ({"ids": []}, InvalidArgumentError, "IDs to be a non-empty list"),
     ({"embeddings": []}, InvalidArgumentError, "embeddings to be a non-empty list"),
@@ -385,6 +393,7 @@ FILTERS: list[tuple[Any, str]] = [
     ({"$and": [{"k": 1}, "s"]}, "Expected where to be a dict, got 's'"),
     ({"$and": [{"k": 1}, {"k": {"$foo": 1}}]}, "where operator to be one of"),
     ({"$or": [{"k": 1}, {"$and": [{"k": 1}]}]}, "at least two"),
+    (_nested({"k": 1}, 100), "nested at most 64 levels deep"),
     ({"$gt": 5}, r"Expected where operator to be one of \$and, \$or, got \$gt.*inside a key"),
     ({"$nor": [{"k": 1}, {"k": 2}]}, r"got \$nor.*Did you mean \"\$or\""),
     ({"$contains": "x"}, r"Expected where operator to be one of \$and, \$or, got \$contains"),

@@ -235,7 +235,7 @@ def test_the_old_tables(client: Client) -> None:
     collections = client.raw_sql("select * from collections order by name")
     assert collections["name"].tolist() == ["empty", "plain"]
     assert collections["metadata"].fillna("null").map(json.loads).tolist() == [None, {"k": "v"}]
-    rows = client.raw_sql("select e.*, name from embeddings e join collections on uuid = collection_uuid")
+    rows = client.raw_sql("select e.*, name from embeddings e join collections on uuid = collection_uuid order by id")
     assert rows["name"].tolist() == ["plain", "plain"]
     assert [vector.tolist() for vector in rows["embedding"]] == [[1, 2], [3, 4]]
     assert rows["document"].fillna("-").tolist() == ["x", "-"]

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def npm() -> None:
     """Node.js, npm and the package's development dependencies."""
-    lacking = node.missing()
+    lacking = node.missing() or node.install()
     if lacking is not None:
         pytest.skip(lacking)
-    node.install()
 
 
 @pytest.fixture(scope="package")

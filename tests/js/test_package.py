@@ -92,7 +92,7 @@ def test_packed_types_are_found_by_typescript(installed: Path, options: list[str
     compiler = str(node.PACKAGE / "node_modules" / "typescript" / "bin" / "tsc")
     code = (node.PACKAGE / "test" / "types" / "consumer.ts").read_text(encoding="utf-8")
     (installed / "consumer.ts").write_text(code, encoding="utf-8")
-    arguments = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom", "--types", "", *options]
+    arguments = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom", *options]
     ended = node.run("node", compiler, *arguments, "consumer.ts", cwd=installed)
     assert ended.returncode == 0, ended.stdout
 

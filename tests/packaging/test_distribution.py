@@ -98,7 +98,9 @@ def test_sdist(built: Path) -> None:
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "chroma_nb/__init__.py", "tests/packaging/__init__.py"} <= names
-    assert [name for name in names if name.startswith((".git/", ".venv/", ".ci/")) or "__pycache__" in name] == []
+    assert {"widgets/js/package.json", "widgets/js/src/index.js"} <= names
+    assert [name for name in names if name.startswith((".git/", ".venv/", ".ci/"))] == []
+    assert [name for name in names if "__pycache__" in name or "node_modules" in name] == []
 
 
 def test_installation(wheel: Path, tmp_path: Path) -> None:

@@ -75,21 +75,21 @@ class ServerProcess:
     def call(
         self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, timeout: float = 30
     ) -> Answer:
-        """One request on a connection of its own; bytes are sent as they are, anything else as JSON."""
-        with contextlib.closing(self.connect(timeout)) as connection:
-            return ask(connection, method, path, body, headers)
+        """One request on a connection of its own."""
+        return call_port(self.port, method, path, body, headers, timeout)
 
     def kill(self) -> None:
         """As a power cut does."""
         self.process.send_signal(signal.SIGKILL)
-        self._gone(10)
+        self.ended()
 
-    def stop(self, timeout: float = 30) -> int:
+    def stop(self) -> int:
         """As an operator does; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self._gone(timeout)
+        return self.ended()
 
-    def _gone(self, timeout: float) -> int:
+    def ended(self, timeout: float = 30) -> int:
+        """Wait until it is gone; the exit code."""
         try:
             return self.process.wait(timeout)
         finally:
@@ -100,8 +100,20 @@ class ServerProcess:
             self.process.stdout.close()
 
 
+def call_port(
+    port: int, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = 30
+) -> Answer:
+    """One request on a connection of its own; bytes are sent as they are, anything else as JSON."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)) as connection:
+        return ask(connection, method, path, body, headers)
+
+
 def ask(
-    connection: http.client.HTTPConnection, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
 ) -> Answer:
     """One request on an open connection."""
     content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
@@ -111,13 +123,12 @@ def ask(
 
 
 @contextlib.contextmanager
-def serving(
-    path: Path, log: Path, *options: str, environment: dict[str, str] | None = None
-) -> Iterator[ServerProcess]:
+def serving(path: Path, log: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[ServerProcess]:
     """A server for the length of a block."""
     server = ServerProcess(path, log, *options, environment=environment)
     try:
         yield server
     finally:
         if server.process.poll() is None:
-            server.stop()
+            server.process.send_signal(signal.SIGTERM)
+        server.ended()

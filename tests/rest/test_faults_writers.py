@@ -90,7 +90,7 @@ def test_stopped_under_writers(tmp_path: Path, ending: signal.Signals) -> None:
             time.sleep(0.001)
         server.process.send_signal(ending)
         _ended(threads)
-        assert server.process.wait(20) == 0
+        assert server.ended() == 0
         assert "Traceback" not in server.log
         assert [writer.refused for writer in writers] == [[]] * WRITERS
     with serving(tmp_path / "db", tmp_path / "log") as server:
@@ -112,6 +112,6 @@ def test_stopped_while_a_long_call_is_at_work(tmp_path: Path) -> None:
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (201, b"true")
         connection.close()
-        assert server.process.wait(20) == 0
+        assert server.ended() == 0
     with serving(tmp_path / "db", tmp_path / "log") as server:
         assert server.call("GET", f"/api/v1/collections/{_collection(server)}/count").json == rows

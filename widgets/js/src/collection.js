@@ -51,10 +51,11 @@ export class Collection {
     const order = ["ids", "where", "limit", "offset", "include", "whereDocument"];
     const { ids, where, limit, offset, include, whereDocument, ...limits } = named("get", args, order);
     const asked = listed(ids);
+    const none = asked?.length === 0; // of an empty list, Chroma 0.3 makes SQL that is wrong
     const body = {
-      ids: asked,
+      ids: none ? undefined : asked,
       where,
-      limit: asked?.length === 0 ? 0 : limit, // Chroma 0.3 takes no ids for all ids
+      limit: none ? 0 : limit,
       offset,
       include: listed(include),
       where_document: whereDocument,
@@ -135,6 +136,7 @@ export class Collection {
    */
   async #queryVectors(embeddings, queryTexts) {
     const given = vectors("query", "queryEmbeddings", embeddings);
+    if (given?.length === 0) throw new ChromaInvalidArgumentError("query: queryEmbeddings holds no vector");
     if (given !== undefined) return given;
     const asked = texts("query", "queryTexts", listed(queryTexts));
     if (asked === undefined) throw new ChromaInvalidArgumentError("query: needs queryEmbeddings or queryTexts");

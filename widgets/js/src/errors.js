@@ -9,7 +9,7 @@
 //   ├── ChromaNotFoundError         404
 //   ├── ChromaUniqueError           409
 //   ├── ChromaOverloadedError       429, 503; retryAfter in seconds
-//   ├── ChromaNotSupportedError     410, 501
+//   ├── ChromaNotSupportedError     405, 410, 501
 //   └── ChromaServerError           any other status, and answers that are not Chroma's
 
 export class ChromaError extends Error {
@@ -84,6 +84,7 @@ const BY_STATUS = {
   401: ChromaUnauthorizedError,
   403: ChromaForbiddenError,
   404: ChromaNotFoundError,
+  405: ChromaNotSupportedError,
   408: ChromaTimeoutError,
   409: ChromaUniqueError,
   410: ChromaNotSupportedError,
@@ -98,8 +99,9 @@ const BY_STATUS = {
 const REPR = /^(\w+)\((['"])([^]*)\2,?\s*\)$/;
 /** @type {[RegExp, typeof ChromaError][]} */
 const BY_TEXT = [
-  [/does not exist|^IndexError\b/, ChromaNotFoundError],
+  [/does not exist|Could not find|^IndexError\b/, ChromaNotFoundError],
   [/already exists/, ChromaUniqueError],
+  [/^NotImplementedError\b/, ChromaNotSupportedError],
   [/^(ValueError|TypeError|Dimensionality)\b/, ChromaInvalidArgumentError],
 ];
 
@@ -114,8 +116,9 @@ const BY_TEXT = [
 export function errorOf(status, text, retryAfter) {
   const { error, message, detail } = read(text);
   const repr = error?.match(REPR);
-  const said = message ?? repr?.[3] ?? error ?? detail ?? (text.trim().slice(0, 500) || "The server gave no reason.");
-  const hint = status === 410 ? " This client speaks API v1; newer Chroma servers have v2 only." : "";
+  const plain = text.trim().slice(0, 500) || `The server answered with status ${status}.`;
+  const said = message ?? repr?.[3] ?? error ?? detail ?? plain;
+  const hint = status === 410 ? " (This client speaks API v1; Chroma 1.0 and later have v2 only.)" : "";
   const seconds = Number.parseFloat(retryAfter ?? "");
   const wait = Number.isFinite(seconds) ? { retryAfter: seconds } : {};
   const original = status === 500 && message === undefined ? error ?? detail ?? "" : "";

@@ -1,12 +1,12 @@
 // One HTTP exchange after the other: addresses, headers, time, second attempts, errors.
 
+import { Deadline, checkedTimeout } from "./deadline.js";
 import {
   ChromaConnectionError,
-  ChromaError,
   ChromaInvalidArgumentError,
+  ChromaNotFoundError,
   ChromaOverloadedError,
   ChromaServerError,
-  ChromaTimeoutError,
   errorOf,
 } from "./errors.js";
 import { decode, encode } from "./json.js";
@@ -30,8 +30,8 @@ export class Transport {
   #fetch;
   #timeout;
   #retries;
-  /** @type {Promise<Record<string, unknown>> | undefined} */
-  #abilities;
+  /** @type {boolean | undefined} */
+  #packs;
 
   /**
    * @param {object} options
@@ -44,10 +44,13 @@ export class Transport {
    */
   constructor({ base, headers, fetchOptions, fetch, timeout, retries }) {
     this.#base = base;
-    this.#headers = headers;
+    this.#headers = headersOf(fetchOptions.headers, headers);
     this.#fetchOptions = fetchOptions;
     this.#fetch = fetch;
     this.#timeout = checkedTimeout(timeout);
+    if (!Number.isInteger(retries) || retries < 0) {
+      throw new ChromaInvalidArgumentError(`retries is a number of attempts (0: none), got ${String(retries)}`);
+    }
     this.#retries = retries;
   }
 
@@ -83,12 +86,17 @@ export class Transport {
 
   /** Whether vectors may be sent as base64. Chroma's own servers of API v1 cannot take it. */
   async packs(/** @type {Limits} */ limits) {
-    this.#abilities ??= this.call("GET", "/pre-flight-checks", { limits });
+    // Not one request for all that wait: the signal of one caller would end it for the others.
+    this.#packs ??= (await this.#abilities(limits))?.supports_base64_encoding === true;
+    return this.#packs;
+  }
+
+  /** @param {Limits} limits */
+  async #abilities(limits) {
     try {
-      return (await this.#abilities)?.supports_base64_encoding === true;
+      return await this.call("GET", "/pre-flight-checks", { limits });
     } catch (error) {
-      if (error instanceof ChromaError && error.status === 404) return false;
-      this.#abilities = undefined;
+      if (error instanceof ChromaNotFoundError) return undefined;
       throw error;
     }
   }
@@ -98,8 +106,7 @@ export class Transport {
    * @param {Record<string, unknown> | undefined} body
    */
   #init(method, body) {
-    const headers = new Headers(this.#fetchOptions.headers);
-    for (const [name, value] of Object.entries(this.#headers)) headers.set(name, value);
+    const headers = new Headers(this.#headers);
     if (body !== undefined) headers.set("Content-Type", "application/json");
     // A redirected POST would arrive as a GET.
     const redirect = this.#fetchOptions.redirect ?? "error";
@@ -134,77 +141,22 @@ export class Transport {
   }
 }
 
-/** The time that a call has, and the signals that end it. */
-class Deadline {
-  #controller = new AbortController();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
-  /** @type {AbortSignal[]} */
-  #signals;
-  #ms;
-  #late = false;
-
-  /**
-   * @param {number} ms
-   * @param {(AbortSignal | null | undefined)[]} signals
-   */
-  constructor(ms, signals) {
-    this.#ms = checkedTimeout(ms);
-    this.#signals = signals.flatMap((signal) => signal ?? []);
-    for (const signal of this.#signals) signal.addEventListener("abort", this.#end);
-    if (this.#signals.some((signal) => signal.aborted)) this.#end();
-    if (ms > 0 && ms < 2 ** 31) {
-      this.#timer = setTimeout(() => {
-        this.#late = true;
-        this.#end();
-      }, ms);
+/**
+ * @param {any} general
+ * @param {Record<string, string>} own
+ * @returns {Headers}
+ */
+function headersOf(general, own) {
+  const headers = new Headers(general);
+  for (const [name, value] of Object.entries(own)) {
+    try {
+      headers.set(name, value);
+    } catch {
+      // The reason that fetch gives quotes the value, which may be a secret.
+      throw new ChromaInvalidArgumentError(`The header ${JSON.stringify(name)} has a name or value that HTTP forbids`);
     }
   }
-
-  get signal() {
-    return this.#controller.signal;
-  }
-
-  #end = () => this.#controller.abort();
-
-  /**
-   * What to throw once the signal has fired: the caller's own reason, if it was the caller.
-   *
-   * @param {string} base
-   */
-  reason(base) {
-    const fired = this.#signals.find((signal) => signal.aborted);
-    if (fired !== undefined && !this.#late) return fired.reason;
-    return new ChromaTimeoutError(`No answer from ${base} within ${this.#ms / 1000} s (the option timeout).`);
-  }
-
-  /**
-   * @param {number} ms
-   * @returns {Promise<void>}
-   */
-  pause(ms) {
-    return new Promise((resolve) => {
-      const timer = setTimeout(done, ms);
-      const signal = this.signal;
-      signal.addEventListener("abort", done);
-      function done() {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", done);
-        resolve();
-      }
-    });
-  }
-
-  clear() {
-    clearTimeout(this.#timer);
-    for (const signal of this.#signals) signal.removeEventListener("abort", this.#end);
-  }
-}
-
-/** @param {unknown} ms */
-function checkedTimeout(ms) {
-  if (typeof ms === "number" && ms >= 0) return ms;
-  throw new ChromaInvalidArgumentError(`timeout is a number of milliseconds (0: none), got ${String(ms)}`);
+  return headers;
 }
 
 /**

@@ -74,7 +74,7 @@ const PAIRS = [
     "get none",
     (c) => c.get([]),
     (c) => c.get({ ids: [], limit: 3 }),
-    [["POST", `${AT}/get`, { ids: [], limit: 0 }]],
+    [["POST", `${AT}/get`, { limit: 0 }]],
   ],
   [
     "query",
@@ -212,6 +212,7 @@ const REFUSED = [
   ["metadata that is a list", (c) => c.add("a", [1], [["x"]]), /metadatas are objects, got a Array at position 0/],
   ["a document that is a number", (c) => c.add("a", [1], null, 5), /documents are strings, got a number/],
   ["no name", (_, client) => client.createCollection({}), /needs the name of a collection/],
+  ["a query of no vectors", (c) => c.query([]), /queryEmbeddings holds no vector/],
   ["a query of nothing", (c) => c.query({ nResults: 1 }), /needs queryEmbeddings or queryTexts/],
   ["a time that is none", (c) => c.count({ timeout: -1 }), /timeout is a number of milliseconds/],
 ];

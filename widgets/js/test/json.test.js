@@ -63,6 +63,24 @@ test("float32 arrays travel as base64 where the server takes it, and are asked a
   });
 });
 
+test("one caller who gives up does not spoil it for the others", async () => {
+  const answer = (request) => (request.headers["x-late"] ? "silence" : obliging(request));
+  await withServer(answer, async (url, asked) => {
+    let late = true;
+    const fetch = (address, init) => {
+      if (late && address.endsWith("checks")) init.headers.set("X-Late", "1");
+      late &&= !address.endsWith("checks");
+      return globalThis.fetch(address, init);
+    };
+    const collection = await new ChromaClient({ path: url, fetch }).createCollection("one");
+    const items = { ids: "a", embeddings: new Float32Array([1]) };
+    const calls = [collection.add({ ...items, timeout: 50 }), collection.add(items)];
+    const [first, second] = await Promise.allSettled(calls);
+    assert.deepEqual([first.reason?.name, second.value], ["ChromaTimeoutError", true]);
+    assert.deepEqual(asked.at(-1).body.embeddings, ["AACAPw=="]);
+  });
+});
+
 test("float32 arrays travel as numbers where the server does not say that it takes base64", async () => {
   for (const said of [{ status: 404, body: { detail: "Not Found" } }, { body: { max_batch_size: 5 } }]) {
     const answer = (request) => (request.url.endsWith("checks") ? said : obliging(request));

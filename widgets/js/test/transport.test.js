@@ -36,6 +36,8 @@ test("addresses", async () => {
     [{ pth: "http://host" }, /no option pth, only path, host/],
     [{ auth: { provider: "magic" } }, /auth is \{ provider/],
     [{ timeout: "1" }, /timeout is a number of milliseconds/],
+    [{ retries: Number.NaN }, /retries is a number of attempts/],
+    [{ token: "a\r\nb" }, /^The header "Authorization" has a name or value that HTTP forbids$/],
     [5, /takes an address or options/],
   ];
   for (const [options, message] of wrong) assert.throws(() => new ChromaClient(options), { message });
@@ -191,6 +193,23 @@ test("a signal ends a call with its reason", async () => {
       assert.equal(asked.length, 1);
     },
   );
+});
+
+test("one signal for many calls at once", async () => {
+  const warnings = [];
+  const keep = (warning) => warnings.push(warning);
+  process.on("warning", keep);
+  await withServer(obliging, async (url) => {
+    const stop = new AbortController();
+    const client = new ChromaClient({ path: url, fetchOptions: { signal: stop.signal } });
+    await Promise.all(Array.from({ length: 30 }, () => client.version({ signal: stop.signal })));
+    const stopped = Array.from({ length: 30 }, () => client.version());
+    stop.abort();
+    const ended = await Promise.allSettled(stopped);
+    assert.deepEqual(new Set(ended.map(({ reason }) => reason?.name)), new Set(["AbortError"]));
+  });
+  process.off("warning", keep);
+  assert.deepEqual(warnings, []);
 });
 
 test("redirects are refused: a POST would arrive as a GET", async () => {
