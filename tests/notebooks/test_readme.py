@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +30,32 @@ def test_code_prints_what_is_promised() -> None:
     blocks = [(found[1], found[2]) for found in BLOCK.finditer(README)]
     assert [language for language, _ in blocks].count("python") >= 7
     namespace: dict[str, Any] = {}
-    printed = ""
-    try:
+    printed, port = "", 8000
+    with contextlib.ExitStack() as running:
         for language, text in blocks:
-            if language == "python":
+            if "chroma-nb serve ./db" in text:
+                port = running.enter_context(_served())
+                running.callback(lambda: namespace["remote"].close())  # noqa: PLW0108 - there is none yet
+            elif language == "python":
                 with contextlib.redirect_stdout(io.StringIO()) as out:
-                    exec(compile(text, "README.md", "exec"), namespace)  # noqa: S102 - our own README
+                    exec(compile(text.replace("8000", str(port)), "README.md", "exec"), namespace)  # noqa: S102 - our own README
                 printed = out.getvalue()
             elif language == "text":
                 assert _plain(printed) == _plain(text), printed
-    finally:
         namespace["client"].close()
+
+
+@contextlib.contextmanager
+def _served() -> Iterator[int]:
+    """What the README says to type in a terminal, on a free port."""
+    command = [sys.executable, "-m", "chroma_nb", "serve", "./db", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(re.search(r":(\d+) ", process.stdout.readline())[1])  # type: ignore[index]
+        finally:
+            process.terminate()
+            assert process.wait(60) == 0
 
 
 def _plain(text: str) -> list[str]:

@@ -118,7 +118,7 @@ def test_more_at_once_than_allowed_is_told_to_come_back(guarded: ThreadedServer)
         refused = _until_refused(guarded)
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.json["error"].startswith("Overloaded")
-        assert guarded.seconds_to_answer < 1  # whoever watches the server still gets an answer
+        assert guarded.seconds_to_answer < 5  # whoever watches the server still gets an answer
         for connection in holding:
             connection.send(body)
             assert connection.answer().status == 200
