@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ import numpy as np
 from chroma_nb import batch
 from chroma_nb.errors import InvalidArgumentError, InvalidDimensionError, InvalidUUIDError
 from chroma_nb.rest.refusals import MalformedRequestError
-from chroma_nb.rest.wire import loads
+from chroma_nb.rest.wire import loads, loads_exactly
 from chroma_nb.types import Kind, Matrix, MetadataColumns, Records, Selection
 from chroma_nb.where import both, parse_where, parse_where_document
 
@@ -116,7 +115,12 @@ class Body:
     def exact(self, name: str) -> Any:
         """Any value; integers beyond 64 bits as such, which orjson reads as floats."""
         value = self.given.get(name)
-        return json.loads(self.raw)[name] if _holds_large_float(value) else value
+        if not _holds_large_float(value):
+            return value
+        try:
+            return loads_exactly(self.raw)[name]
+        except ValueError as error:
+            raise MalformedRequestError(["body", name], str(error), "value_error.jsondecode") from error
 
     def included(self, usual: Sequence[str], permitted: Sequence[str]) -> frozenset[str]:
         """What to answer with."""
@@ -240,11 +244,13 @@ def _add_column(metadata: MetadataColumns, entry: Any, length: int, at: int) -> 
     if "kind" not in entry:
         return
     kind, values = entry["kind"], entry.get("values")
-    if kind not in set(Kind) or not isinstance(values, list) or len(values) != length or kind in kinds:
-        raise MalformedRequestError(place, f"not {length} values of one kind", "type_error.list")
+    if kind not in set(Kind) or not isinstance(values, list):
+        raise MalformedRequestError(place, "not values of one kind", "type_error.list")
     found = batch.columns_of_values(values, entry["key"])
-    if not found.keys() <= {kind}:
-        raise MalformedRequestError(place, f"values are not of the kind {kind}", "type_error.list")
+    if len(values) != length or kind in kinds or not found.keys() <= {kind}:
+        raise InvalidArgumentError(
+            f"Expected {length} values of the kind {kind} for the metadata key {entry['key']!r}."
+        )
     taken = [column.is_valid().to_numpy(zero_copy_only=False) for column in (*kinds.values(), *found.values())]
     if len(taken) > 1 and (np.sum(taken, axis=0) > 1).any():
         raise InvalidArgumentError(f"Items have two values for the metadata key {entry['key']!r}.")
@@ -277,8 +283,14 @@ def _as_text(value: Any, place: list[str | int]) -> str:
 
 
 def _holds_large_float(value: Any) -> bool:
-    if type(value) is float:
-        return not -_LARGE < value < _LARGE
-    if isinstance(value, dict):
-        return any(map(_holds_large_float, value.values()))
-    return isinstance(value, list) and any(map(_holds_large_float, value))
+    left = [value]  # not by recursion: filters may be nested as deep as JSON is read
+    while left:
+        one = left.pop()
+        if type(one) is float:
+            if not -_LARGE < one < _LARGE:
+                return True
+        elif isinstance(one, dict):
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
+    return False

@@ -79,15 +79,9 @@ def _operation(operation: Operation, *, token: bool) -> dict[str, Any]:
     }
     parameters = [_parameter(name) for name in operation.variables]
     if operation.paged:
-        parameters += [
-            {
-                "name": name,
-                "in": "query",
-                "required": False,
-                "schema": {"type": "integer", "minimum": 0, "maximum": 10**9},
-            }
-            for name in ("limit", "offset")
-        ]
+        number = {"type": "integer", "minimum": 0}
+        for name, schema in (("limit", number), ("offset", number), ("extended", {"type": "boolean"})):
+            parameters.append({"name": name, "in": "query", "required": False, "schema": schema})
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:

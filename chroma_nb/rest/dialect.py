@@ -17,6 +17,15 @@ from chroma_nb.types import CollectionInfo, IndexSettings, Kind, MetadataValue, 
 
 # Where Chroma has no place for the name of an embedding function, it is kept under this key, unseen.
 FUNCTION_KEY = "chroma_nb:embedding_function"
+# What index settings are called in collection metadata -> here.
+HNSW_KEYS = {
+    "hnsw:space": "space",
+    "hnsw:M": "m",
+    "hnsw:construction_ef": "construction_ef",
+    "hnsw:search_ef": "search_ef",
+    "hnsw:num_threads": "num_threads",
+    "hnsw:resize_factor": "resize_factor",
+}
 
 
 @dataclass(frozen=True)
@@ -127,10 +136,23 @@ def shown_metadata(metadata: Mapping[str, Any] | None) -> dict[str, MetadataValu
     return shown or None
 
 
-def stored_metadata(info: CollectionInfo) -> dict[str, MetadataValue] | None:
-    """Collection metadata with the embedding function, for servers that have no other place for it."""
-    hidden = {} if info.embedding_function is None else {FUNCTION_KEY: info.embedding_function}
-    return {**(info.metadata or {}), **hidden} or None
+def stored_metadata(info: CollectionInfo, *, function: bool = True) -> dict[str, MetadataValue] | None:
+    """Collection metadata as a server takes it.
+
+    Args:
+        info: of the collection.
+        function: add the embedding function, for want of another place.
+    """
+    hidden = {FUNCTION_KEY: info.embedding_function} if function and info.embedding_function is not None else {}
+    return {key: _plainly(key, value) for key, value in (info.metadata or {}).items()} | hidden or None
+
+
+def _plainly(key: str, value: MetadataValue) -> MetadataValue:
+    """Index settings as servers read them: "l2" for "euclidean", 32 for "32"."""
+    if key in HNSW_KEYS:
+        asked: MetadataValue = getattr(rules.index_settings({key: value}), HNSW_KEYS[key])
+        return str(asked) if isinstance(asked, Metric) else asked
+    return int(value) if key.startswith("hnsw:") and isinstance(value, str) and value.isdecimal() else value
 
 
 def function_of(metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any] | None) -> str | None:
@@ -151,3 +173,8 @@ def function_of(metadata: Mapping[str, Any] | None, configuration: Mapping[str, 
 def function_name(function: str | None) -> str | None:
     """The name in the JSON of an embedding function."""
     return None if function is None else str(json.loads(function)["name"])
+
+
+def gone(collection: uuid.UUID) -> str:
+    """What is said of a collection that a handle still stands for."""
+    return f"This collection was deleted (there is none of id {collection}). Get or create it again from the client."

@@ -17,13 +17,6 @@ from chroma_nb.rest.where_asked import Abilities
 from chroma_nb.types import CollectionInfo, IndexSettings, Kind, Records
 
 API = "/api/v1"
-_HNSW = {
-    "space": "hnsw:space",
-    "m": "hnsw:M",
-    "construction_ef": "hnsw:construction_ef",
-    "search_ef": "hnsw:search_ef",
-    "resize_factor": "hnsw:resize_factor",
-}
 
 
 class DialectV1:
@@ -86,7 +79,7 @@ class DialectV1:
         for known in self.collections():
             if known.info.id == collection:
                 return known
-        raise CollectionNotFoundError(f"Collection {collection} does not exist.")
+        raise CollectionNotFoundError(dialect.gone(collection))
 
     def create(self, info: CollectionInfo) -> Known:
         """Make a collection; the server chooses its id."""
@@ -164,7 +157,8 @@ def _missing_settings(info: CollectionInfo) -> dict[str, Any]:
     """Index settings that are not in the metadata, where these servers look for them."""
     said, ordinary = vars(dialect.settings_of(info.metadata, None)), vars(IndexSettings())
     wanted = {name: value for name, value in vars(info.settings).items() if value not in (said[name], ordinary[name])}
-    return {_HNSW[name]: str(value) if name == "space" else value for name, value in wanted.items() if name in _HNSW}
+    named = {key: wanted[name] for key, name in dialect.HNSW_KEYS.items() if name in wanted}
+    return {key: str(value) if key == "hnsw:space" else value for key, value in named.items()}
 
 
 def _said(info: CollectionInfo) -> Any:

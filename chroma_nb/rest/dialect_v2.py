@@ -94,7 +94,7 @@ class DialectV2:
         try:
             return _known(self.transport.get(f"{self._root}/collections/by-id/{collection}"))
         except NotFoundError as error:
-            raise CollectionNotFoundError(f"Collection {collection} does not exist.") from error
+            raise CollectionNotFoundError(dialect.gone(collection)) from error
 
     def create(self, info: CollectionInfo) -> Known:
         """Make a collection; the server chooses its id."""
@@ -186,7 +186,7 @@ def _keys(schema: Mapping[str, Any] | None) -> dict[str, tuple[Kind, ...]] | Non
 
 
 def _metadata(info: CollectionInfo) -> dict[str, Any] | None:
-    return info.metadata if _is_minilm(info) else dialect.stored_metadata(info)
+    return dialect.stored_metadata(info, function=not _is_minilm(info))
 
 
 def _configuration(info: CollectionInfo) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from chroma_nb.where import Where
 # So many items are fetched, at most, to do here what a server cannot do.
 FETCHED = 20_000
 _VECTOR_PAGE = 500
+_LARGEST = 2**31 - 1
 _QUERIES = 100  # vectors with one request
 _NOTHING: frozenset[str] = frozenset()
 _EVERYTHING = frozenset({"documents", "metadatas", "embeddings"})
@@ -60,8 +61,9 @@ class Reader:
     ) -> Records:
         """The selected items in order of insertion, or in the order of the ids asked for."""
         asked = where_asked.asked(selection.where, self._dialect.abilities)
-        if asked.nothing or limit == 0 or (selection.ids is not None and not selection.ids):
-            return self._empty(collection, include)
+        beyond = offset > _LARGEST  # where the server's integers end; no collection is that large
+        if asked.nothing or limit == 0 or beyond or (selection.ids is not None and not selection.ids):
+            return self._empty(collection, include, dimension=True)
         pages = self._pages(collection, selection, asked, include, limit, offset)
         if not (asked.exact and selection.ids is None):  # else the server has cut out what is wanted
             pages = _cut(pages, offset, limit)

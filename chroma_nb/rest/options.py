@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chroma_nb.errors import InvalidArgumentError
+
 MIB = 1024 * 1024
 
 
@@ -26,6 +28,8 @@ class ServerOptions:
         body_seconds: until the body of a request is there; longer while it arrives at `body_rate` or faster.
         body_rate: bytes per second.
         threads: that work on requests other than single queries.
+        client_version: of the Chroma whose Python clients list collections here. Those before 0.3.23 refuse ids in
+            lists, those before 0.3.11 metadata, those since need both.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -41,3 +45,22 @@ class ServerOptions:
     body_seconds: float = 20.0
     body_rate: float = 64 * 1024
     threads: int = 8
+    client_version: str = "0.3.29"
+
+    @property
+    def listed_fields(self) -> tuple[str, ...]:
+        """What is told of collections in lists.
+
+        >>> ServerOptions().listed_fields, ServerOptions(client_version="0.3.7").listed_fields
+        (('name', 'id', 'metadata'), ('name',))
+
+        Raises:
+            InvalidArgumentError: the version is no version.
+        """
+        numbers = self.client_version.split(".")
+        if not all(number.isdigit() for number in numbers):
+            raise InvalidArgumentError(f"A version is like 0.3.29, got {self.client_version!r}")
+        version = tuple(map(int, numbers))
+        if version < (0, 3, 11):
+            return ("name",)
+        return ("name", "metadata") if version < (0, 3, 23) else ("name", "id", "metadata")

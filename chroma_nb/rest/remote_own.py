@@ -55,7 +55,8 @@ class OwnServerStore(RemoteStore):
 
     def list_collections(self) -> list[CollectionInfo]:
         """All collections, oldest first."""
-        return [wire.collection_of(body) for body in self.transport.get(f"{wire.API}/collections")]
+        listed = self.transport.get(f"{wire.API}/collections", extended="true")
+        return [wire.collection_of(body) for body in listed]
 
     def collection(self, name: str) -> CollectionInfo:
         """The collection of that name."""

@@ -38,7 +38,7 @@ class Operation:
         body: schema of the request's body; None: there is none.
         status: of success.
         fails: statuses of failures, besides those every route has.
-        paged: whether it takes ``limit`` and ``offset`` in the query string.
+        paged: whether it takes ``limit``, ``offset`` and ``extended`` in the query string.
     """
 
     method: str
@@ -168,10 +168,10 @@ class QueryEndpoint:
             try:
                 media = header(scope, b"content-type")
                 if held.size <= _PARSED_AT_ONCE:
-                    query, vectors = self._service.read_query(arguments[0], parse(held.bytes(), media))
+                    query, vectors = self._service.queries.read(arguments[0], parse(held.bytes(), media))
                 else:
                     query, vectors = await asyncio.to_thread(
-                        lambda: self._service.read_query(arguments[0], parse(held.bytes(), media))
+                        lambda: self._service.queries.read(arguments[0], parse(held.bytes(), media))
                     )
                 return await self._gatherer.answer(query, vectors)
             finally:
@@ -198,7 +198,7 @@ async def respond(answer: Callable[[], Any], status: int, scope: Scope, send: Se
 
 
 def _arguments(operation: Operation, scope: Scope) -> tuple[list[str], dict[str, int]]:
-    """The variable parts of the path, and ``limit`` and ``offset`` where they are taken."""
+    """The variable parts of the path, and what a list takes from the query string."""
     arguments = [scope["path_params"][name] for name in operation.variables]
     if not scope["query_string"]:
         return arguments, {}
@@ -207,9 +207,13 @@ def _arguments(operation: Operation, scope: Scope) -> tuple[list[str], dict[str,
         if given.get(name, present) != present:
             raise NotFoundError(f"This server has one {name}, {present}, not {given[name]}.")
     named: dict[str, int] = {}
-    for name in ("limit", "offset") if operation.paged else ():
-        if name in given:
-            if not re.fullmatch(r"[0-9]{1,18}", given[name]):
+    if operation.paged:
+        for name in given.keys() & {"limit", "offset"}:
+            if not re.fullmatch(r"[0-9]{1,4000}", given[name]):
                 raise MalformedRequestError(["query", name], "value is not a whole number", "type_error.integer")
             named[name] = int(given[name])
+        if "extended" in given:
+            if given["extended"] not in ("true", "false"):
+                raise MalformedRequestError(["query", "extended"], "neither true nor false", "type_error.bool")
+            named["extended"] = given["extended"] == "true"
     return arguments, named

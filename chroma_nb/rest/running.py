@@ -17,9 +17,10 @@ class Running(uvicorn.Server):
     """Serves a store and says so once it listens."""
 
     def __init__(self, store: Store, options: ServerOptions, says: str) -> None:
+        self._app = create_app(store, options)
         super().__init__(
             uvicorn.Config(
-                create_app(store, options),
+                self._app,
                 http=PatientProtocol,
                 ws="none",
                 lifespan="on",
@@ -42,3 +43,8 @@ class Running(uvicorn.Server):
         if self.started:
             sys.stdout.write(f"{self._says}\n")
             sys.stdout.flush()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what was accepted, and stop."""
+        self._app.state.stop()  # or else the building of an index would be waited for
+        await super().shutdown(sockets)

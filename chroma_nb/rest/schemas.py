@@ -165,7 +165,7 @@ COLLECTION = _object(
     },
     ("name", "id", "metadata"),
 )
-COLLECTIONS: Schema = {"type": "array", "items": COLLECTION}
+COLLECTIONS: Schema = {"type": "array", "items": {**COLLECTION, "required": ["name"]}}
 COLLECTION_OR_NULL = _nullable(COLLECTION)
 STATS = _object({"count": COUNT, "keys": {"type": "object"}, "indexed": COUNT}, ("count", "keys", "indexed"))
 WRITTEN: Schema = {"anyOf": [{"type": "boolean"}, _object({"added": _nullable(COUNT)}, ("added",))]}

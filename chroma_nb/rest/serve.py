@@ -55,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-concurrent", type=_positive, default=usual.max_concurrent, metavar="N", help="requests (%(default)s)"
     )
+    parser.add_argument(
+        "--client-version",
+        default=usual.client_version,
+        metavar="V",
+        help="of the Chroma whose Python clients call, if that is older than 0.3.23: those refuse lists of collections "
+        "that hold more than they know (%(default)s)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no access log (one line of JSON a request, on stderr)")
 
 
@@ -111,7 +118,7 @@ def server_options(options: argparse.Namespace) -> ServerOptions:
             f"Whoever reaches {options.host} could read and change everything. Set a token in {TOKEN} (or with "
             "--token), or say --insecure if the network itself keeps others out."
         )
-    return ServerOptions(
+    asked = ServerOptions(
         token=token,
         allow_reset=options.allow_reset,
         allow_sql=options.allow_sql,
@@ -121,7 +128,10 @@ def server_options(options: argparse.Namespace) -> ServerOptions:
         max_body_bytes=options.max_body_mib * MIB,
         max_results=options.max_results,
         max_concurrent=options.max_concurrent,
+        client_version=options.client_version,
     )
+    assert asked.listed_fields  # noqa: S101 - a wrong version is said now, not when somebody lists collections
+    return asked
 
 
 def _is_loopback(host: str) -> bool:

@@ -41,13 +41,13 @@ def create_app(store: Store, options: ServerOptions | None = None, **settings: A
     chosen = options or ServerOptions(**settings)
     service = Service(store, chosen)
     threads = ThreadPoolExecutor(chosen.threads, thread_name_prefix="chroma_nb-request")
-    searches = ThreadPoolExecutor(2, thread_name_prefix="chroma_nb-query")
+    searches = ThreadPoolExecutor(4, thread_name_prefix="chroma_nb-query")
     signs = ThreadPoolExecutor(1, thread_name_prefix="chroma_nb-sign")  # of life, also while all others are at work
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        service.stop()
+        app.state.stop()
         for executor in (threads, searches, signs):
             executor.shutdown()
 
@@ -58,8 +58,9 @@ def create_app(store: Store, options: ServerOptions | None = None, **settings: A
     for path, operations in _by_path().items():
         endpoint: Any = Endpoint(operations, service, receiver, signs if path in OPEN else threads)
         if path.endswith("/query"):
-            endpoint = QueryEndpoint(operations["POST"], service, receiver, Gatherer(service.run_query, searches))
+            endpoint = QueryEndpoint(operations["POST"], service, receiver, Gatherer(service.queries.run, searches))
         app.router.routes.append(Route(path, endpoint, methods=list(operations)))
+    app.state.stop = service.stop
     described = description(token=chosen.token is not None)
     app.openapi = lambda: described  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", lambda: JSONResponse(described), include_in_schema=False)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from dataclasses import dataclass
-from typing import Any
 
 from chroma_nb import __version__, batch, rules
 from chroma_nb.errors import (
@@ -14,52 +12,36 @@ from chroma_nb.errors import (
     CollectionExistsError,
     CollectionNotFoundError,
     InvalidArgumentError,
-    InvalidNumberOfResultsError,
     NotFoundError,
     NotSupportedError,
+    OverloadedError,
     RequestTooLargeError,
-    StoreError,
 )
 from chroma_nb.rest import answers, wire
-from chroma_nb.rest.bodies import GET_INCLUDE, QUERY_INCLUDE, Body
+from chroma_nb.rest.bodies import GET_INCLUDE, Body
 from chroma_nb.rest.options import ServerOptions
-from chroma_nb.rest.refusals import LimitError
+from chroma_nb.rest.queries import Queries
 from chroma_nb.store.confined import confined_sql
 from chroma_nb.store.protocol import Store
-from chroma_nb.types import CollectionInfo, Matrix, Records, Selection
+from chroma_nb.types import CollectionInfo, Records, Selection
 
 DEFAULT_TENANT = "default_tenant"
 DEFAULT_DATABASE = "default_database"
 _DATABASE_ID = "00000000-0000-0000-0000-000000000000"
-_ALL = ("documents", "embeddings", "metadatas", "distances")
-
-
-@dataclass(frozen=True)
-class Query:
-    """A checked query, less its vectors: calls that are equal in this can be searched for together."""
-
-    collection: str
-    n_results: int
-    selection: Selection
-    include: frozenset[str]
-    dimension: int
-    exact: bool = False
-    extended: bool = False
-
-    @property
-    def shared(self) -> tuple[Any, ...] | None:
-        """What calls must have in common to be searched for together; None: they cannot be."""
-        if not self.selection.everything:
-            return None
-        return (self.collection, self.n_results, self.include, self.dimension, self.exact, self.extended)
+_ALL = ("documents", "embeddings", "metadatas")
 
 
 class Service:
-    """The work behind the routes, on one store. All methods may be called from several threads."""
+    """The work behind the routes, on one store. All methods may be called from several threads.
+
+    Attributes:
+        queries: the work behind the route ``query``.
+    """
 
     def __init__(self, store: Store, options: ServerOptions) -> None:
         self._store = store
         self._options = options
+        self.queries = Queries(store, options, self._find)
         self._creating = threading.Lock()
         self._stopping = threading.Event()
 
@@ -142,10 +124,14 @@ class Service:
 
     # collections ------------------------------------------------------------------------------
 
-    def list_collections(self, limit: int | None = None, offset: int = 0) -> bytes:
+    def list_collections(self, limit: int | None = None, offset: int = 0, extended: bool = False) -> bytes:
         """All collections, oldest first."""
         infos = self._store.list_collections()[offset : None if limit is None else offset + limit]
-        return answers.body([wire.collection_body(info) for info in infos])
+        listed = [wire.collection_body(info) for info in infos]
+        if not extended:
+            # Chroma's Python clients fail on fields that they do not know, in lists only.
+            listed = [{name: one[name] for name in self._options.listed_fields} for one in listed]
+        return answers.body(listed)
 
     def count_collections(self) -> bytes:
         """How many collections there are."""
@@ -209,7 +195,7 @@ class Service:
 
         def watch(done: int, total: int) -> None:
             if self._stopping.is_set():
-                raise StoreError(f"The server stops; {done} of {total} vectors are indexed, the others will be.")
+                raise OverloadedError(f"The server stops; {done} of {total} vectors are indexed, the others will be.")
 
         self._store.build_index(self._id(collection), watch)
         return b"true"
@@ -290,53 +276,9 @@ class Service:
 
     def get(self, collection: str, body: Body) -> bytes:
         """The items that fulfil all conditions."""
-        include = body.included(GET_INCLUDE, _ALL[:3])
+        include = body.included(GET_INCLUDE, _ALL)
         selection = body.selection()
         limit, offset = batch.count(body.whole("limit"), "limit"), batch.count(body.whole("offset"), "offset")
         extended, info = body.flag("extended"), self._find(collection)
         found = self._store.get(info.id, selection, include, limit, offset or 0)
         return answers.get_answer(found, info.dimension, extended=extended)
-
-    # queries ----------------------------------------------------------------------------------
-
-    def read_query(self, collection: str, body: Body) -> tuple[Query, Matrix]:
-        """A query, checked as far as that goes without the store."""
-        vectors = body.vectors("query_embeddings", "query embeddings")
-        if vectors is None:
-            raise body.missing("query_embeddings")
-        n_results = body.whole("n_results")
-        n_results = 10 if n_results is None else n_results
-        if n_results < 1:
-            raise InvalidNumberOfResultsError(f"Number of requested results {n_results}, cannot be negative, or zero.")
-        self._check_most(n_results, self._options.max_results, "results")
-        self._check_most(len(vectors), self._options.max_queries, "query embeddings")
-        include = body.included(QUERY_INCLUDE, _ALL)
-        query = Query(
-            collection,
-            n_results,
-            body.selection(),
-            include,
-            vectors.shape[1],
-            exact=body.flag("exact"),
-            extended=body.flag("extended"),
-        )
-        return query, vectors
-
-    def _check_most(self, number: int, most: int, what: str) -> None:
-        if number > most:
-            raise LimitError(f"{number:,} {what} exceed the {most:,} that this server allows in one query.")
-
-    def run_query(self, query: Query, vectors: Matrix, counts: list[int]) -> list[bytes]:
-        """Search for the vectors of several calls (``counts`` says how many each had), one answer for each call."""
-        info = self._find(query.collection)
-        hits = self._store.query(
-            info.id,
-            vectors,
-            query.n_results,
-            query.selection,
-            query.include - {"distances"},
-            exact=query.exact,
-        )
-        return answers.query_answers(
-            hits, counts, info.dimension, distances="distances" in query.include, extended=query.extended
-        )

@@ -8,9 +8,10 @@ Extensions (all optional; whoever leaves them out gets what Chroma 0.3.29 answer
 
 * ``GET /api/v1/pre-flight-checks`` -> ``{"max_batch_size", "max_body_bytes", "max_results",
   "supports_base64_encoding", "chroma_nb": version}``.
-* Collection objects also carry ``dimension``, ``version``, ``configuration_json`` and ``embedding_function`` (JSON
-  text). ``POST /collections`` takes ``id``, ``configuration`` and ``embedding_function``; ``PUT /collections/{c}``
-  takes ``new_embedding_function`` and, with ``"extended": true``, answers the collection instead of null.
+* Collection objects, in lists only with ``?extended=true``, also carry ``dimension``, ``version``,
+  ``configuration_json`` and ``embedding_function`` (JSON text). ``POST /collections`` takes ``id``, ``configuration``
+  and ``embedding_function``; ``PUT /collections/{c}`` takes ``new_embedding_function`` and, with ``"extended": true``,
+  answers the collection instead of null.
 * ``"extended": true`` in a ``get`` or ``query``: the answer has ``gaps``, ``dimension`` and, instead of
   ``metadatas``, ``columns``: ``[{"key", "kind", "values"}, ...]`` in the order of the keys, one entry for each kind; a
   key without a kind has neither ``kind`` nor ``values``. Embeddings come as base64 of little-endian float32. In a
@@ -92,14 +93,15 @@ def loads(text: bytes) -> Any:
     try:
         import orjson
     except ImportError:
-        return _loads(text)
+        return loads_exactly(text)
     try:
         return orjson.loads(text)
     except ValueError:
-        return _loads(text)  # Infinity, lone surrogates: what is wrong with them is said where they are used
+        return loads_exactly(text)  # Infinity, lone surrogates: what is wrong with them is said where they are used
 
 
-def _loads(text: bytes) -> Any:
+def loads_exactly(text: bytes) -> Any:
+    """JSON with integers of any size, as Python reads it; ValueError if it is none."""
     try:
         return json.loads(text.decode())
     except RecursionError as error:

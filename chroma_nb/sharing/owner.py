@@ -190,7 +190,9 @@ class Owner:
             answer = {"result": self._result(channel, session, request)}
         except (Gone, ClosedStoreError) as error:
             raise Gone(str(error)) from error
-        except BaseException as error:  # noqa: BLE001 - raised where it belongs
+        except BaseException as error:  # raised where it belongs
+            if isinstance(error, RuntimeError) and "shutdown" in str(error):
+                raise Gone("this program ends") from error  # no thread can be started any more
             if not isinstance(error, ChromaNbError):
                 _log.debug("a call from another process failed", exc_info=True)
             answer = {"error": calls.described(error)}

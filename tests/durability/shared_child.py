@@ -41,7 +41,8 @@ def _child(task: dict[str, Any]) -> None:
         os.write(descriptor, (" ".join(map(str, words)) + "\n").encode())
 
     try:
-        {"write": _write, "own": _own}[task.pop("role")](note, **task)
+        role = _write if task.pop("role") == "write" else _own
+        role(note, **task)
     except BaseException:  # noqa: BLE001 - the test shows it
         note("failed", json.dumps(traceback.format_exc()))
     os._exit(0)

@@ -356,7 +356,12 @@ def test_every_method_of_a_closed_client_says_so(other: OtherProcess, path: Path
     client = chroma_nb.Client(path)
     docs = client["docs"]
     client.close()
-    for call in (*points.CALLS.values(), lambda client: client.list_collections(), lambda _: docs.count()):
+    calls: list[Callable[[chroma_nb.Client], object]] = [
+        *points.CALLS.values(),
+        lambda client: client.list_collections(),
+        lambda _: docs.count(),
+    ]
+    for call in calls:
         with pytest.raises(ClosedStoreError, match=r"This client was closed\. Make a new one with Client"):
             call(client)
     other.run("client.close()")

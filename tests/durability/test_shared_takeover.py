@@ -23,7 +23,7 @@ from chroma_nb.errors import CollectionNotFoundError, StoreError, StoreLockedErr
 from chroma_nb.sharing import link
 from chroma_nb.sharing.shared import SharedStore
 from chroma_nb.store.calls import CallTable
-from chroma_nb.types import Records
+from chroma_nb.types import Records, Selection
 from tests.durability import points
 from tests.durability.conftest import OtherProcess
 from tests.durability.takeover import KEPT, Log, Processes, batch, gone, until
@@ -328,12 +328,12 @@ def test_an_owner_that_is_stopped(mortal: OtherProcess, path: Path) -> None:
     assert mortal.open(path) == "done"
     message = rf"is open in process {mortal.pid}, which does not answer\. .*restart that kernel"
     with chroma_nb.Client(path) as client:
-        other = client["other"]
+        collection = client["other"].id
         os.kill(mortal.pid, signal.SIGSTOP)
         try:
             for _ in range(2):
                 with pytest.raises(StoreLockedError, match=message):
-                    other.add(ids=["x"], embeddings=points.vectors(1, 1))
+                    client._store.delete(collection, Selection())
             client._store.close()
             with pytest.raises(StoreLockedError, match=message):
                 chroma_nb.Client(path)

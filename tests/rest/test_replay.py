@@ -37,7 +37,8 @@ def _replayed(exchanges: list[dict[str, Any]]) -> Iterator[Answered]:
     """What a fresh server answers."""
     ids: dict[str, str] = {}
     store = LocalStore()
-    with TestClient(create_app(store, allow_reset=True), follow_redirects=False) as client:
+    app = create_app(store, allow_reset=True, client_version=exchanges[0]["server"])
+    with TestClient(app, follow_redirects=False) as client:
         for exchange in exchanges:
             path = exchange["path"]
             for recorded, ours in ids.items():
@@ -49,6 +50,9 @@ def _replayed(exchanges: list[dict[str, Any]]) -> Iterator[Answered]:
             answered = Answered(exchange, response.status_code, response.json() if is_json else _text(response.text))
             for name, value in (exchange.get("resp_headers") or {}).items():
                 assert name in response.headers, (answered.line, name, value)
+            if exchange["path"] == "/api/v1/collections" and isinstance(answered.was, list):
+                # Python clients refuse what they do not know in there.
+                assert [one.keys() for one in answered.body] == [one.keys() for one in answered.was]
             _learn(answered.was, answered.body, ids)
             yield answered
     store.close()

@@ -11,16 +11,24 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from chroma_nb.rest import gathering
 from chroma_nb.rest.gathering import Gatherer
 from chroma_nb.rest.options import ServerOptions
+from chroma_nb.rest.queries import Query
 from chroma_nb.rest.server import create_app
-from chroma_nb.rest.service import Query, Service
+from chroma_nb.rest.service import Service
 from chroma_nb.store.local import LocalStore
 from chroma_nb.types import Matrix, Selection
 from chroma_nb.where import Compare
 
 INCLUDE = frozenset({"documents", "metadatas", "distances"})
 DIMENSION = 8
+
+
+@pytest.fixture(autouse=True)
+def one_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it is known which calls wait."""
+    monkeypatch.setattr(gathering, "_AT_WORK", 1)
 
 
 class _Recorded:
@@ -34,7 +42,7 @@ class _Recorded:
     def run(self, query: Query, vectors: Matrix, counts: list[int]) -> list[bytes]:
         self.counts.append(counts)
         assert self.may_go_on.wait(20)
-        return self.service.run_query(query, vectors, counts)
+        return self.service.queries.run(query, vectors, counts)
 
 
 @pytest.fixture
@@ -84,9 +92,18 @@ def test_what_waits_goes_together(filled: LocalStore, extended: bool) -> None:
     calls = [(_query(extended=extended), _vectors(seed, count)) for seed, count in enumerate((1, 1, 3, 1, 2))]
     together = asyncio.run(_asked(recorded, calls))
     assert recorded.counts == [[1], [1, 3, 1, 2]]
-    alone = [recorded.service.run_query(query, vectors, [len(vectors)])[0] for query, vectors in calls]
+    alone = [recorded.service.queries.run(query, vectors, [len(vectors)])[0] for query, vectors in calls]
     assert together == alone
     assert len(set(alone)) == len(alone)
+
+
+def test_several_go_to_work_before_others_wait(filled: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "_AT_WORK", 2)
+    recorded = _Recorded(filled)
+    calls = [(_query(), _vectors(seed)) for seed in range(5)]
+    answers = asyncio.run(_asked(recorded, calls))
+    assert recorded.counts == [[1], [1], [1, 1, 1]]
+    assert answers == [recorded.service.queries.run(query, vectors, [1])[0] for query, vectors in calls]
 
 
 def test_only_what_is_alike_goes_together(filled: LocalStore) -> None:
@@ -102,7 +119,7 @@ def test_only_what_is_alike_goes_together(filled: LocalStore) -> None:
     ]
     answers = asyncio.run(_asked(recorded, [(query, _vectors(1)) for query in (_query(), *others)]))
     assert recorded.counts == [[1]] * 8
-    assert answers == [recorded.service.run_query(query, _vectors(1), [1])[0] for query in (_query(), *others)]
+    assert answers == [recorded.service.queries.run(query, _vectors(1), [1])[0] for query in (_query(), *others)]
 
 
 def test_not_too_many_go_together(filled: LocalStore) -> None:
@@ -110,7 +127,7 @@ def test_not_too_many_go_together(filled: LocalStore) -> None:
     calls = [(_query(), _vectors(seed, 10)) for seed in range(8)]
     answers = asyncio.run(_asked(recorded, calls))
     assert [sum(counts) for counts in recorded.counts] == [10, 30, 30, 10]
-    assert answers[7] == recorded.service.run_query(*calls[7], [10])[0]
+    assert answers[7] == recorded.service.queries.run(*calls[7], [10])[0]
 
 
 def test_large_calls_go_alone(filled: LocalStore) -> None:
@@ -148,7 +165,7 @@ def test_one_client_that_goes_away_takes_nothing_from_the_others(filled: LocalSt
 
     answers = asyncio.run(ask())
     assert [isinstance(answer, bytes) for answer in answers] == [False, True, False, True]
-    assert answers[3] == recorded.service.run_query(_query(), _vectors(3), [1])[0]
+    assert answers[3] == recorded.service.queries.run(_query(), _vectors(3), [1])[0]
 
 
 def test_many_clients_at_once(filled: LocalStore) -> None:

@@ -39,7 +39,7 @@ def test_the_usual_is_safe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(serve.TOKEN, raising=False)
     usual = serve.server_options(_options())
     assert (usual.token, usual.allow_reset, usual.allow_sql, usual.cors_origins) == (None, False, False, ())
-    assert usual.hosts == {"localhost", "127.0.0.1", "::1"}
+    assert usual.hosts == frozenset({"localhost", "127.0.0.1", "::1"})
     assert _options().host == "127.0.0.1"
 
 
@@ -64,6 +64,12 @@ def test_tokens_that_no_header_carries(token: str) -> None:
 def test_addresses_of_this_machine_alone(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(serve.TOKEN, raising=False)
     assert host in (serve.server_options(_options("--host", host)).hosts or ())
+
+
+def test_a_version_that_is_none() -> None:
+    assert serve.server_options(_options("--client-version", "0.3.7")).listed_fields == ("name",)
+    with pytest.raises(InvalidArgumentError, match="version"):
+        serve.server_options(_options("--client-version", "latest"))
 
 
 def test_all_that_can_be_asked_for() -> None:

@@ -100,7 +100,7 @@ def test_a_collection_from_birth_to_death(http: TestClient) -> None:
     assert list(made)[:3] == ["name", "id", "metadata"]
     assert made["configuration_json"]["hnsw"]["space"] == "cosine"
     assert http.get(DOCS).json() == http.get(f"{API}/collections/{made['id']}").json() == made
-    assert http.get(f"{API}/collections").json() == [made]
+    assert http.get(f"{API}/collections?extended=true").json() == [made]
     assert http.get(f"{API}/count_collections").json() == 1
     assert http.put(DOCS, json={"new_name": "texts", "new_metadata": {"k": 2.0}}).text == "null"
     assert http.get(f"{API}/collections/texts").json()["metadata"] == {"k": 2.0}
@@ -162,6 +162,25 @@ def test_lists_of_collections_in_parts(http: TestClient) -> None:
     assert [one["name"] for one in parts] == ["two"]
     assert _failed(http.get(f"{API}/collections?limit=-1")) == (422, "InvalidArgumentError")
     assert _failed(http.get(f"{API}/collections?database=other")) == (404, "NotFoundError")
+
+
+@pytest.mark.parametrize(
+    ("version", "fields"),
+    [
+        ("0.3.7", {"name"}),
+        ("0.3.10", {"name"}),
+        ("0.3.11", {"name", "metadata"}),
+        ("0.3.22", {"name", "metadata"}),
+        ("0.3.23", {"name", "id", "metadata"}),
+        ("0.6", {"name", "id", "metadata"}),
+    ],
+)
+def test_lists_hold_what_old_python_clients_take(store: LocalStore, version: str, fields: set[str]) -> None:
+    with TestClient(create_app(store, client_version=version)) as client:
+        client.post(f"{API}/collections", json={"name": "docs"})
+        assert [set(one) for one in client.get(f"{API}/collections").json()] == [fields]
+        assert "version" in client.get(f"{API}/collections", params={"extended": "true"}).json()[0]
+        assert _failed(client.get(f"{API}/collections?extended=perhaps")) == (422, "InvalidArgumentError")
 
 
 def test_changes_that_cannot_be(docs: TestClient) -> None:

@@ -61,7 +61,7 @@ def test_a_token_opens(store: LocalStore, headers: dict[str, str]) -> None:
     ],
 )
 def test_nothing_opens_without_the_token(store: LocalStore, headers: dict[str, str]) -> None:
-    raw = {name: value.encode("latin-1") for name, value in headers.items()}
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     with _served(store, token=TOKEN, allow_reset=True) as client:
         for method, path in (("GET", "collections"), ("POST", "reset"), ("GET", "nope"), ("GET", "pre-flight-checks")):
             refused = client.request(method, f"{API}/{path}", headers=raw)

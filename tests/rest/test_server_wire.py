@@ -142,11 +142,11 @@ def test_an_update_that_keeps_replaces_and_clears(http: TestClient) -> None:
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
-        ([{"key": "k", "kind": "int", "values": [1, 2]}], "not 1 values"),
-        ([{"key": "k", "kind": "int", "values": ["x"]}], "not of the kind int"),
-        ([{"key": "k", "kind": "int", "values": [True]}], "not of the kind int"),
+        ([{"key": "k", "kind": "int", "values": [1, 2]}], "Expected 1 values"),
+        ([{"key": "k", "kind": "int", "values": ["x"]}], "Expected 1 values of the kind int"),
+        ([{"key": "k", "kind": "int", "values": [True]}], "Expected 1 values of the kind int"),
         ([{"key": "k", "kind": "date", "values": [1]}], "values of one kind"),
-        ([{"key": "k", "kind": "int", "values": [1]}, {"key": "k", "kind": "int", "values": [1]}], "of one kind"),
+        ([{"key": "k", "kind": "int", "values": [1]}, {"key": "k", "kind": "int", "values": [1]}], "Expected 1 values"),
         ([{"key": "k", "kind": "int", "values": [1]}, {"key": "k", "kind": "str", "values": ["x"]}], "two values"),
         ([{"kind": "int", "values": [1]}], "key, kind and values"),
         ([{"key": "k", "kind": "int", "values": [2**63]}], "exceeds 64 bits"),
