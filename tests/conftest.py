@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-    from tests.contract.backends import Servers
+    from tests.contract.backends import Hosts
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
@@ -72,11 +72,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    """Our servers, started when they are needed."""
-    from tests.contract.backends import Servers
+def hosts() -> Iterator[Hosts]:
+    """Whoever has a store that tests reach from outside; started when needed."""
+    from tests.contract.backends import Hosts
 
-    running = Servers()
+    running = Hosts()
     yield running
     running.close()
 
@@ -93,9 +93,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path, dialect: type[Client
     if request.param in scope.LOCAL:
         made = Backend(tmp_path / "store" if request.param == "disk" else None, dialect)
     else:
-        from tests.contract.backends import open_elsewhere
-
-        made = open_elsewhere(request.param, tmp_path / "store", dialect, request.getfixturevalue("servers"))
+        made = request.getfixturevalue("hosts").backend(request.param, dialect)
     yield made
     made.close()
 

@@ -177,4 +177,4 @@ def function_name(function: str | None) -> str | None:
 
 def gone(collection: uuid.UUID) -> str:
     """What is said of a collection that a handle still stands for."""
-    return f"This collection was deleted (there is none of id {collection}). Get or create it again from the client."
+    return f"This collection was deleted. Make it again with create_collection. (There is none of id {collection}.)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from chroma_nb.errors import InvalidArgumentError
@@ -30,6 +31,9 @@ class ServerOptions:
         threads: that work on requests other than single queries.
         client_version: of the Chroma whose Python clients list collections here. Those before 0.3.23 refuse ids in
             lists, those before 0.3.11 metadata, those since need both.
+
+    Raises:
+        InvalidArgumentError: the version is none.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -47,20 +51,18 @@ class ServerOptions:
     threads: int = 8
     client_version: str = "0.3.29"
 
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})*", self.client_version):
+            raise InvalidArgumentError(f"A version is like 0.3.29, got {self.client_version!r}")
+
     @property
     def listed_fields(self) -> tuple[str, ...]:
         """What is told of collections in lists.
 
         >>> ServerOptions().listed_fields, ServerOptions(client_version="0.3.7").listed_fields
         (('name', 'id', 'metadata'), ('name',))
-
-        Raises:
-            InvalidArgumentError: the version is no version.
         """
-        numbers = self.client_version.split(".")
-        if not all(number.isdigit() for number in numbers):
-            raise InvalidArgumentError(f"A version is like 0.3.29, got {self.client_version!r}")
-        version = tuple(map(int, numbers))
+        version = tuple(map(int, self.client_version.split(".")))
         if version < (0, 3, 11):
             return ("name",)
         return ("name", "metadata") if version < (0, 3, 23) else ("name", "id", "metadata")

@@ -72,9 +72,12 @@ def encode(value: Any) -> tuple[bytes, list[Buffer]]:
         InvalidArgumentError: it holds something that only the process it is in can know.
     """
     encoder = _Encoder()
-    tree = encoder.tree(value)
-    batches = encoder.batches()
-    text = json.dumps({"value": tree, "batches": len(batches)}, separators=(",", ":"))
+    try:
+        tree = encoder.tree(value)
+        batches = encoder.batches()
+        text = json.dumps({"value": tree, "batches": len(batches)}, separators=(",", ":"))
+    except RecursionError:
+        raise InvalidArgumentError("This is nested too deeply to be handed to another process.") from None
     return text.encode(), [*encoder.buffers, *batches]
 
 

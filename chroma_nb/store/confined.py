@@ -6,8 +6,9 @@ statement names is copied to a database of its own, in memory, which is shut off
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -29,7 +30,12 @@ _OLD_TABLES = ("collections", "embeddings")
 
 
 def confined_sql(
-    store: Store, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = (), *, seconds: float = 60.0
+    store: Store,
+    statement: str,
+    parameters: Sequence[Any] | Mapping[str, Any] = (),
+    *,
+    seconds: float = 60.0,
+    most_bytes: int = 256 * 1024 * 1024,
 ) -> pa.Table:
     """Run one reading statement with each collection as a table of its name, and nothing else.
 
@@ -38,41 +44,68 @@ def confined_sql(
         statement: as for `Store.sql`.
         parameters: for ``?`` in order, or for ``$name``.
         seconds: after which it is ended.
+        most_bytes: that the result may have.
 
     >>> from chroma_nb.store.local import LocalStore
     >>> confined_sql(LocalStore(), "SELECT 1 + ? AS n", [2]).to_pylist()
     [{'n': 3}]
 
     Raises:
-        SqlError: it is not one reading statement, DuckDB refuses it, or it takes too long.
+        SqlError: it is not one reading statement, DuckDB refuses it, or it takes or gives too much.
     """
+    late = threading.Event()
     try:
         check_reading(statement)
-    except duckdb.Error as error:
-        raise SqlError(str(error).strip()) from error
-    note = "-- with embedding" if "embedding" in statement.casefold() else ""  # a view has that column when it is named
-    tables = {name: store.sql(f"SELECT * FROM {quote(name)} {note}") for name in _named(store, statement)}
-    with duckdb.connect() as alone:
-        for name, table in tables.items():
-            alone.register(name, table)
-        for setting in _SETTINGS:
-            alone.execute(f"SET {setting}")
-        watchdog = threading.Timer(seconds, alone.interrupt)
-        watchdog.start()
-        try:
-            relation = alone.sql(statement, params=_bound(parameters))
-            return pa.table({}) if relation is None else relation.to_arrow_table()
-        except duckdb.InterruptException as error:
+        # A view has the column of vectors when that is named.
+        note = "-- with embedding" if "embedding" in statement.casefold() else ""
+        tables = {name: store.sql(f"SELECT * FROM {quote(name)} {note}") for name in _named(store, statement)}
+        with _database(tables) as alone, _ended(alone, seconds, late):
+            bound = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
+            return _result(alone.sql(statement, params=bound or None), most_bytes)
+    except (duckdb.Error, OSError) as error:  # OSError: what Arrow makes of errors while it reads
+        if late.is_set():
             raise SqlError(f"The statement took longer than {seconds:g} seconds.") from error
-        except duckdb.Error as error:
-            listed = ", ".join(map(quote, [info.name for info in store.list_collections()][:10])) or "none yet"
-            raise SqlError(f"{str(error).strip()}\nTables are the collections: {listed}.") from error
-        finally:
-            watchdog.cancel()
+        listed = ", ".join(map(quote, [info.name for info in store.list_collections()][:10])) or "none yet"
+        raise SqlError(f"{str(error).strip()}\nTables are the collections: {listed}.") from error
 
 
-def _bound(parameters: Sequence[Any] | Mapping[str, Any]) -> Any:
-    return (dict(parameters) if isinstance(parameters, Mapping) else list(parameters)) or None
+def _database(tables: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
+    alone = duckdb.connect()
+    for name, table in tables.items():
+        alone.register(name, table)
+    for setting in _SETTINGS:
+        alone.execute(f"SET {setting}")
+    return alone
+
+
+@contextlib.contextmanager
+def _ended(alone: duckdb.DuckDBPyConnection, seconds: float, late: threading.Event) -> Iterator[None]:
+    """Interrupt what takes longer, and say so."""
+
+    def end() -> None:
+        late.set()
+        with contextlib.suppress(duckdb.Error):  # it ended just now by itself
+            alone.interrupt()
+
+    watchdog = threading.Timer(seconds, end)
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+
+
+def _result(relation: duckdb.DuckDBPyRelation | None, most_bytes: int) -> pa.Table:
+    if relation is None:
+        return pa.table({})
+    reader = relation.to_arrow_reader(10_000)
+    batches: list[pa.RecordBatch] = []
+    for batch in reader:
+        batches.append(batch)
+        most_bytes -= batch.nbytes
+        if most_bytes < 0:
+            raise SqlError("The statement gives more than a server sends at once. Ask for less, with LIMIT or WHERE.")
+    return pa.Table.from_batches(batches, reader.schema)
 
 
 def _named(store: Store, statement: str) -> list[str]:

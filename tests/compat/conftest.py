@@ -7,6 +7,7 @@ import pytest
 import chroma_nb.compat as chromadb
 from chroma_nb.compat import config
 from tests.contract import scope
+from tests.contract.backends import Hosts
 from tests.store.backend import Backend
 
 if TYPE_CHECKING:
@@ -48,19 +49,16 @@ def docs(client: chromadb.Client) -> chromadb.Collection:
 @pytest.fixture(scope="module", params=scope.KINDS)
 def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromadb.Collection]:
     """The items of `docs`, for tests that only read: one collection for all tests of a module."""
-    path = tmp_path_factory.mktemp("library") / "store"
+    made: Backend
+    hosts = Hosts()  # of its own: those of the other tests are emptied before each
     if request.param in scope.LOCAL:
+        path = tmp_path_factory.mktemp("library") / "store"
         made = Backend(path if request.param == "disk" else None, chromadb.Client)
-        yield filled(cast("chromadb.Client", made.client))
-        made.close()
     else:
-        from tests.contract.backends import Servers, open_elsewhere
-
-        servers = Servers()  # its own: those of the other tests are emptied before each
-        made = open_elsewhere(request.param, path, chromadb.Client, servers)
-        yield filled(cast("chromadb.Client", made.client))
-        made.close()
-        servers.close()
+        made = hosts.backend(request.param, chromadb.Client)
+    yield filled(cast("chromadb.Client", made.client))
+    made.close()
+    hosts.close()
 
 
 def filled(client: chromadb.Client) -> chromadb.Collection:

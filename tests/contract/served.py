@@ -14,26 +14,8 @@ from chroma_nb import Client, Settings
 from chroma_nb.rest.connecting import connect
 from chroma_nb.rest.server import create_app
 from chroma_nb.store.local import LocalStore
-from tests.store.backend import Backend
 
 _Dialect = TypeVar("_Dialect", bound=Client)
-
-
-class ServedBackend(Backend):
-    """A client of a server; opening again is connecting again."""
-
-    def __init__(self, server: Server, dialect: type[Client]) -> None:
-        self._server = server
-        super().__init__(None, dialect)
-
-    def _open(self) -> Client:
-        return self._server.client(self._dialect)
-
-    def reopen(self) -> Client:
-        """Connect again."""
-        self.client.close()
-        self.client = self._open()
-        return self.client
 
 
 class Server:
@@ -41,6 +23,7 @@ class Server:
 
     def __init__(self, *, allow_reset: bool = True, allow_sql: bool = True) -> None:
         self.store = LocalStore()
+        self.path = None
         self.app = create_app(self.store, allow_reset=allow_reset, allow_sql=allow_sql)
         self._bridge = self._start()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +18,7 @@ from tests.store import test_machine as machine
 from tests.store.strategies import item_lists
 
 if TYPE_CHECKING:
-    from tests.contract.backends import Servers
+    from tests.contract.backends import Hosts
     from tests.store.backend import Backend
     from tests.store.reference import Item
 
@@ -29,15 +28,12 @@ fewest = settings(max_examples=max(1, settings().max_examples // 6))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", scope.ELSEWHERE)
-def test_any_sequence_of_calls(kind: str, servers: Servers) -> None:
-    from tests.contract.backends import open_elsewhere
-
+def test_any_sequence_of_calls(kind: str, hosts: Hosts) -> None:
     class Machine(machine.StoreMachine):
-        on_disk = True
+        reopens = True
 
         def opened(self) -> Backend:
-            assert self.folder is not None
-            return open_elsewhere(kind, Path(self.folder.name) / "store", Client, servers)
+            return hosts.backend(kind, Client)
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")

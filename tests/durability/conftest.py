@@ -64,6 +64,11 @@ class OtherProcess:
         os.kill(self.pid, signal.SIGKILL)
         self.end()
 
+    def stop(self) -> None:
+        """Let it stand still, until SIGCONT."""
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)  # its threads go on for a moment
+
     def end(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None

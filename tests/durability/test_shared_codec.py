@@ -200,6 +200,17 @@ def test_nonsense_is_refused(text: bytes, buffers: list[bytes]) -> None:
         return
 
 
+def test_what_is_nested_too_deeply() -> None:
+    tree: Any = Compare("k", "$eq", 1)
+    for _ in range(50):
+        tree = AnyOf((tree,))
+    assert decode(*_travelled(tree)) == tree
+    for _ in range(2000):
+        tree = All((tree,))
+    with pytest.raises(InvalidArgumentError, match="nested too deeply"):
+        encode(tree)
+
+
 def test_no_pickle() -> None:
     names = set(decode.__globals__) | set(Channel.receive.__globals__)
     assert not {name for name in names if "pickle" in name or name in ("eval", "exec", "marshal")}

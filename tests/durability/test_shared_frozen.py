@@ -255,7 +255,7 @@ def test_an_owner_that_is_stopped(mortal: OtherProcess, path: Path, monkeypatch:
     monkeypatch.setattr("chroma_nb.sharing.link._ANSWER", 0.3)
     before = _files(path)
     assert mortal.open(path) == "done"
-    os.kill(mortal.pid, signal.SIGSTOP)
+    mortal.stop()
     try:
         with pytest.raises(StoreLockedError, match=rf"process {mortal.pid}, which does not answer"):
             chroma_nb.Client(path, read_only=True)

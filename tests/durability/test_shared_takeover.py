@@ -329,7 +329,7 @@ def test_an_owner_that_is_stopped(mortal: OtherProcess, path: Path) -> None:
     message = rf"is open in process {mortal.pid}, which does not answer\. .*restart that kernel"
     with chroma_nb.Client(path) as client:
         collection = client["other"].id
-        os.kill(mortal.pid, signal.SIGSTOP)
+        mortal.stop()
         try:
             for _ in range(2):
                 with pytest.raises(StoreLockedError, match=message):

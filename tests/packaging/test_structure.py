@@ -103,7 +103,7 @@ HOMES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("narwhals",): ("tables.py",),
     ("umap", "fastumap", "sklearn", "numba", "pynndescent", "scipy"): ("projection/",),
     ("ipywidgets", "plotly", "anywidget", "traitlets", "IPython"): (),
-    ("httpx", "starlette", "fastapi", "uvicorn", "orjson", "aiohttp", "flask", "requests"): ("rest/",),
+    ("httpx", "starlette", "fastapi", "uvicorn", "orjson", "threadpoolctl", "aiohttp", "flask", "requests"): ("rest/",),
     ("onnxruntime", "tokenizers", "wordllama"): ("embedding/",),
     ("polars",): (),
     ("pickle", "cloudpickle", "joblib", "dill"): (),

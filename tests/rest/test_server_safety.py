@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from chroma_nb.errors import SqlError
 from chroma_nb.rest.exchange import Receiver
 from chroma_nb.rest.options import ServerOptions
 from chroma_nb.rest.refusals import DisconnectedError, SlowRequestError
 from chroma_nb.rest.server import create_app
+from chroma_nb.store.confined import confined_sql
 from chroma_nb.store.local import LocalStore
 from chroma_nb.types import CollectionStats
 
@@ -155,6 +157,19 @@ def test_sql_reads_collections_and_nothing_else(store: LocalStore, statement: st
     with _served(store, allow_sql=True) as client:
         refused = client.post(f"{API}/raw_sql", json={"raw_sql": statement})
         assert (refused.status_code, _name(refused)) == (400, "Sql")
+
+
+def test_sql_ends(store: LocalStore) -> None:
+    with pytest.raises(SqlError, match=r"longer than 0\.3 seconds"):
+        confined_sql(store, "select count(distinct a.range * b.range) from range(99999) a, range(99999) b", seconds=0.3)
+    with pytest.raises(SqlError, match="longer than 0"):  # in the midst of the result
+        confined_sql(store, "select range::varchar || 'x' from range(1000000000)", seconds=0.3)
+    with pytest.raises(SqlError, match="boom"):
+        confined_sql(store, "select case when range = 900000 then error('boom') end from range(1000000)")
+    with pytest.raises(SqlError, match="more than a server sends"):
+        confined_sql(store, "select range from range(1000000)", most_bytes=1_000_000)
+    assert confined_sql(store, "select range from range(50000)").num_rows == 50_000
+    assert confined_sql(store, "select 1 as n where false").to_pylist() == []
 
 
 # how much -------------------------------------------------------------------------------------

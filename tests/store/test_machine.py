@@ -51,6 +51,8 @@ class StoreMachine(RuleBasedStateMachine):
     """A collection and its model: the items by id, in order of insertion."""
 
     on_disk: ClassVar[bool] = False
+    # Whether closing and opening again means anything.
+    reopens: ClassVar[bool] = False
     # Whether thresholds are so low that compactions happen and graphs are built.
     low: ClassVar[bool] = False
 
@@ -235,7 +237,7 @@ class StoreMachine(RuleBasedStateMachine):
     def create_index(self) -> None:
         self.collection.create_index()
 
-    @precondition(lambda self: self.on_disk)
+    @precondition(lambda self: self.on_disk or self.reopens)
     @rule(persist=st.booleans())
     def reopen(self, persist: bool) -> None:
         if persist and self.backend.path is not None:
