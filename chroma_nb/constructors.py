@@ -40,7 +40,7 @@ def HttpClient(  # noqa: N802 - Chroma's name
     *,
     token: str | None = None,
 ) -> Client:
-    """A client of a server: of ``chroma-nb serve``, or of a Chroma server of any age.
+    """A client of a server: of ``chroma-nb serve``, or of Chroma, from 0.3.25 to 1.x.
 
     Which interface the server speaks is found out. Frames and explorers are the same as those of a directory.
 
@@ -56,6 +56,7 @@ def HttpClient(  # noqa: N802 - Chroma's name
 
     Raises:
         ConnectionFailedError: there is no Chroma server.
+        InvalidArgumentError: the port or a setting is no such number.
         AuthorizationError: the server wants another token.
     """
     return Client(server_settings(host, port, ssl, headers, settings, token), tenant, database)

@@ -56,7 +56,7 @@ class Copied:
         skipped: left as the target had them (``on_conflict="skip"``).
         already_there: copied by an earlier run that was interrupted.
         seconds: that it took.
-        verified: whether the target was seen to hold exactly these ids.
+        verified: that the target was seen to hold these ids; what is not so ends in an error.
     """
 
     collection: str
@@ -328,7 +328,8 @@ def _continued_by_the_same_call(name: str) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        raise type(error)(f"{error} {advice}") from error
+        error.args = (f"{error} {advice}",)  # the same error: it may know how much was written
+        raise
     except KeyboardInterrupt as interrupt:
         interrupt.add_note(advice)
         raise

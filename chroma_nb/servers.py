@@ -61,10 +61,31 @@ def connected(settings: Settings, tenant: str, database: str, *, read_only: bool
 
     return connect(
         settings.chroma_server_host,
-        int(settings.chroma_server_http_port or 8000),
+        _port(settings.chroma_server_http_port),
         ssl=settings.chroma_server_ssl_enabled,
         headers=settings.chroma_server_headers,
         tenant=tenant,
         database=database,
-        timeout=float(settings.chroma_query_request_timeout_seconds),
+        timeout=_seconds(settings.chroma_query_request_timeout_seconds),
     )
+
+
+def _port(port: object) -> int:
+    if port is None:
+        return 8000
+    text = str(port)
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535):
+        raise InvalidArgumentError(f"The port of a server is a number from 1 to 65535, got {port!r}")
+    return int(text)
+
+
+def _seconds(timeout: object) -> float:
+    try:
+        seconds = float(timeout)  # type: ignore[arg-type] # that is the question
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise InvalidArgumentError(
+            f"chroma_query_request_timeout_seconds must be a positive number of seconds, got {timeout!r}"
+        )
+    return seconds

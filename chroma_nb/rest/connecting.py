@@ -106,7 +106,7 @@ def _netloc(name: str, port: int | None) -> str:
 
 def _store(transport: Transport, base: str, tenant: str, database: str, sample: int) -> RemoteStore:
     limits = _answer(transport, f"{API_V2}/pre-flight-checks")
-    if isinstance(limits, Mapping) and "supports_base64_encoding" in limits:
+    if isinstance(limits, Mapping):
         return _on_v2(transport, base, limits, tenant, database, sample)
     old = _answer(transport, f"{wire.API}/pre-flight-checks")
     if isinstance(old, Mapping) and "chroma_nb" in old:
@@ -122,8 +122,6 @@ def _store(transport: Transport, base: str, tenant: str, database: str, sample: 
         dialect = DialectV1(transport, version, tenant, database, int(batch or _V1_BATCH))
         dialect.collections()  # says that tenant and database are there, and that the token is right
         return ForeignServerStore(dialect, _location(base, tenant, database), sample)
-    if isinstance(limits, Mapping):  # a server of 1.x before base64
-        return _on_v2(transport, base, limits, tenant, database, sample)
     raise ConnectionFailedError(
         f"Could not connect to a Chroma server at {base}: something answers there, but not as Chroma does. Are you "
         "sure that host and port (and ssl) are right?"

@@ -10,13 +10,21 @@ from typing import Any, Protocol
 
 from chroma_nb import rules
 from chroma_nb.embedding.spec import EmbeddingSpec, canonical
-from chroma_nb.errors import ChromaNbError
+from chroma_nb.errors import ChromaNbError, CollectionNotFoundError
 from chroma_nb.rest.transport import Transport
 from chroma_nb.rest.where_asked import Abilities
 from chroma_nb.types import CollectionInfo, IndexSettings, Kind, MetadataValue, Metric, Records
 
 # Where Chroma has no place for the name of an embedding function, it is kept under this key, unseen.
 FUNCTION_KEY = "chroma_nb:embedding_function"
+# Filters of servers from 0.4.24 to 0.6.
+OLDER = Abilities(
+    negates_documents=True,
+    patterns=False,
+    trusted=False,
+    has_key=lambda key: not key.startswith("chroma:"),
+    says_key=lambda key: key != "" and not key.startswith("$"),
+)
 # What index settings are called in collection metadata -> here.
 HNSW_KEYS = {
     "hnsw:space": "space",
@@ -119,7 +127,8 @@ def settings_of(metadata: Mapping[str, Any] | None, configuration: Mapping[str, 
                 continue  # a setting that only its server understands
             changed = {name: new for name, new in vars(found).items() if new != getattr(IndexSettings(), name)}
             settings = replace(settings, **changed)
-    index = (configuration or {}).get("hnsw") or (configuration or {}).get("spann") or {}
+    kinds = ("hnsw", "spann", "hnsw_configuration")  # the last one in 0.6
+    index = next((configuration[kind] for kind in kinds if configuration and configuration.get(kind)), {})
     named: dict[str, Any] = {
         "m": index.get("max_neighbors"),
         "construction_ef": index.get("ef_construction"),
@@ -136,15 +145,27 @@ def shown_metadata(metadata: Mapping[str, Any] | None) -> dict[str, MetadataValu
     return shown or None
 
 
-def stored_metadata(info: CollectionInfo, *, function: bool = True) -> dict[str, MetadataValue] | None:
+def stored_metadata(
+    info: CollectionInfo, *, function: bool = True, settings: bool = False
+) -> dict[str, MetadataValue] | None:
     """Collection metadata as a server takes it.
 
     Args:
         info: of the collection.
         function: add the embedding function, for want of another place.
+        settings: add those of the index, for want of another place.
     """
+    added = _settings(info) if settings else {}
     hidden = {FUNCTION_KEY: info.embedding_function} if function and info.embedding_function is not None else {}
-    return {key: _plainly(key, value) for key, value in (info.metadata or {}).items()} | hidden or None
+    return {**added, **{key: _plainly(key, value) for key, value in (info.metadata or {}).items()}, **hidden} or None
+
+
+def _settings(info: CollectionInfo) -> dict[str, MetadataValue]:
+    """Index settings that the metadata does not say."""
+    said, usual = vars(settings_of(info.metadata, None)), vars(IndexSettings())
+    values = {key: vars(info.settings)[name] for key, name in HNSW_KEYS.items()}
+    unsaid = {key: value for key, value in values.items() if value not in (said[HNSW_KEYS[key]], usual[HNSW_KEYS[key]])}
+    return {key: str(value) if isinstance(value, Metric) else value for key, value in unsaid.items()}
 
 
 def _plainly(key: str, value: MetadataValue) -> MetadataValue:
@@ -173,6 +194,14 @@ def function_of(metadata: Mapping[str, Any] | None, configuration: Mapping[str, 
 def function_name(function: str | None) -> str | None:
     """The name in the JSON of an embedding function."""
     return None if function is None else str(json.loads(function)["name"])
+
+
+def found_by_id(collections: Sequence[Known], collection: uuid.UUID) -> Known:
+    """The collection of that id, for servers that find none by it; CollectionNotFoundError."""
+    for known in collections:
+        if known.info.id == collection:
+            return known
+    raise CollectionNotFoundError(gone(collection))
 
 
 def gone(collection: uuid.UUID) -> str:

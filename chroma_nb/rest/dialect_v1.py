@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from chroma_nb.errors import CollectionNotFoundError, NotSupportedError, ServerError
+from chroma_nb.errors import NotSupportedError, ServerError
 from chroma_nb.rest import dialect
 from chroma_nb.rest.dialect import Known
 from chroma_nb.rest.dialect_v2 import finite
 from chroma_nb.rest.transport import Transport
-from chroma_nb.rest.where_asked import Abilities
-from chroma_nb.types import CollectionInfo, IndexSettings, Kind, Records
+from chroma_nb.types import CollectionInfo, Kind, Records
 
 API = "/api/v1"
 
@@ -45,13 +45,11 @@ class DialectV1:
             )
         self.merges = numbers >= (0, 4)
         self._place = {"tenant": tenant, "database": database} if self.merges else {}
-        self.abilities = Abilities(
+        self.abilities = replace(
+            dialect.OLDER,
             negates_documents=numbers >= (0, 4, 24),
-            patterns=False,
-            trusted=False,
-            has_key=_has_key,
             # 0.3 reads dots in keys as paths into JSON, and quotes as the end of a text.
-            says_key=bool if self.merges else _plain,
+            says_key=dialect.OLDER.says_key if self.merges else _plain,
         )
 
     # the server -------------------------------------------------------------------------------
@@ -76,15 +74,12 @@ class DialectV1:
 
     def by_id(self, collection: uuid.UUID) -> Known:
         """The collection of that id."""
-        for known in self.collections():
-            if known.info.id == collection:
-                return known
-        raise CollectionNotFoundError(dialect.gone(collection))
+        return dialect.found_by_id(self.collections(), collection)
 
     def create(self, info: CollectionInfo) -> Known:
         """Make a collection; the server chooses its id."""
-        metadata = {**_missing_settings(info), **(dialect.stored_metadata(info) or {})}
-        body = {"name": info.name, "metadata": metadata or None, "get_or_create": False}
+        metadata = dialect.stored_metadata(info, settings=True)
+        body = {"name": info.name, "metadata": metadata, "get_or_create": False}
         path = f"{API}/collections"
         return _known(self.transport.request("POST", path, body, params=self._place, repeatable=False))
 
@@ -153,20 +148,8 @@ def _known(body: Any) -> Known:
     )
 
 
-def _missing_settings(info: CollectionInfo) -> dict[str, Any]:
-    """Index settings that are not in the metadata, where these servers look for them."""
-    said, ordinary = vars(dialect.settings_of(info.metadata, None)), vars(IndexSettings())
-    wanted = {name: value for name, value in vars(info.settings).items() if value not in (said[name], ordinary[name])}
-    named = {key: wanted[name] for key, name in dialect.HNSW_KEYS.items() if name in wanted}
-    return {key: str(value) if key == "hnsw:space" else value for key, value in named.items()}
-
-
 def _said(info: CollectionInfo) -> Any:
     return info.metadata, info.embedding_function
-
-
-def _has_key(key: str) -> bool:
-    return not key.startswith("chroma:")
 
 
 def _plain(key: str) -> bool:

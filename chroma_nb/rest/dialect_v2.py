@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from chroma_nb.embedding.spec import MINILM_NAME
 from chroma_nb.errors import CollectionNotFoundError, NotFoundError, NotSupportedError
 from chroma_nb.rest import dialect
-from chroma_nb.rest.dialect import Known
+from chroma_nb.rest.dialect import OLDER, Known
 from chroma_nb.rest.transport import Transport
 from chroma_nb.rest.where_asked import Abilities
 from chroma_nb.types import CollectionInfo, IndexSettings, Kind, Records
@@ -35,20 +35,23 @@ class DialectV2:
         tenant: whose collections.
         database: of the tenant.
         batch: items written with one request, at most.
-        encodes: whether vectors are taken as base64.
+        encodes: whether vectors are taken as base64; servers of 0.5 and 0.6, where API v2 began, do not, and have
+            other filters too.
     """
 
     name = "Chroma's API v2"
-    queries_ids = True
     merges = True
 
     def __init__(self, transport: Transport, tenant: str, database: str, batch: int, *, encodes: bool) -> None:
         self.transport, self.batch, self.encodes = transport, batch, encodes
         self.page = min(batch, 1000)
+        self.queries_ids = self._today = encodes
         self._ordinary = (tenant, database) == (DEFAULT_TENANT, DEFAULT_DATABASE)
         self._root = f"{API}/tenants/{quote(tenant, safe='')}/databases/{quote(database, safe='')}"
-        self.abilities = Abilities(
-            negates_documents=True, patterns=True, trusted=True, has_key=_has_key, says_key=_has_key
+        self.abilities = (
+            Abilities(negates_documents=True, patterns=True, trusted=True, has_key=_has_key, says_key=_has_key)
+            if encodes
+            else OLDER
         )
 
     # the server -------------------------------------------------------------------------------
@@ -91,6 +94,8 @@ class DialectV2:
 
     def by_id(self, collection: uuid.UUID) -> Known:
         """The collection of that id."""
+        if not self._today:
+            return dialect.found_by_id(self.collections(), collection)
         try:
             return _known(self.transport.get(f"{self._root}/collections/by-id/{collection}"))
         except NotFoundError as error:
@@ -98,22 +103,22 @@ class DialectV2:
 
     def create(self, info: CollectionInfo) -> Known:
         """Make a collection; the server chooses its id."""
-        body = {
-            "name": info.name,
-            "metadata": _metadata(info),
-            "configuration": _configuration(info),
-            "get_or_create": False,
-        }
+        body: dict[str, Any] = {"name": info.name, "get_or_create": False}
+        if self._today:
+            body |= {"metadata": _metadata(info), "configuration": _configuration(info)}
+        else:
+            body |= {"metadata": dialect.stored_metadata(info, settings=True)}
         return _known(self.transport.post(f"{self._root}/collections", body, repeatable=False))
 
     def modify(self, before: CollectionInfo, after: CollectionInfo) -> None:
         """Change name, metadata and embedding function."""
         body: dict[str, Any] = {}
+        said = _metadata if self._today else dialect.stored_metadata
         if after.name != before.name:
             body["new_name"] = after.name
-        if _metadata(after) != _metadata(before):
-            body["new_metadata"] = _metadata(after)
-        if after.embedding_function != before.embedding_function and _is_minilm(after):
+        if said(after) != said(before):
+            body["new_metadata"] = said(after)
+        if after.embedding_function != before.embedding_function and _is_minilm(after) and self._today:
             body["new_configuration"] = {"embedding_function": _THEIR_MINILM}
         if body:
             self.transport.request("PUT", f"{self._root}/collections/{before.id}", body, repeatable=False)
@@ -130,7 +135,7 @@ class DialectV2:
         if "" in batch.ids.to_pylist():
             raise NotSupportedError(f"{self.name} has no empty ids.")
         for key, kinds in (batch.metadata or {}).items():
-            if not _has_key(key):
+            if not self.abilities.has_key(key):
                 raise NotSupportedError(
                     f"{self.name} has no metadata keys that are empty or begin with $, # or chroma:, such as {key!r}. "
                     "Rename it."

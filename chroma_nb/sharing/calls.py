@@ -43,9 +43,7 @@ OF_STORES = (WRITES - {"save_layout"}) | frozenset(
         "views",
     }
 )
-OF_SNAPSHOTS = frozenset(
-    {"column", "ids", "layout", "matching", "neighbours", "records", "save_layout", "search", "vectors"}
-)
+OF_SNAPSHOTS = frozenset({"column", "layout", "matching", "neighbours", "records", "save_layout", "search", "vectors"})
 # Those that tell how far they are, and what they call it.
 PROGRESS = {"build_index": ("progress",), "neighbours": ("progress", "indexing")}
 

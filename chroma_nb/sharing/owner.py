@@ -77,6 +77,7 @@ class Owner:
         self._channels: dict[Channel, threading.Thread] = {}
         self._lock = threading.Lock()
         self._stopping = False
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chroma_nb owner", daemon=True)
         try:
             self._thread.start()
@@ -94,7 +95,9 @@ class Owner:
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the calls in hand are done."""
-        self._thread.join(timeout)
+        # Not `join` alone: interrupted by Ctrl-C, Python 3.11 takes the thread for ended from then on.
+        if self._over.wait(timeout):
+            self._thread.join()
 
     def abandon(self) -> None:
         """In a fork's copy: close what was inherited, which else would look like an owner that does not answer."""
@@ -114,7 +117,10 @@ class Owner:
                     selector.select()
                     self._accept()
         finally:
-            self._end()
+            try:
+                self._end()
+            finally:
+                self._over.set()
 
     def _accept(self) -> None:
         try:
@@ -210,8 +216,6 @@ class Owner:
         if target is None or name not in (calls.OF_STORES if number is None else calls.OF_SNAPSHOTS):
             raise Gone(f"no such call or snapshot: {name}")
         found = getattr(target, name)
-        if not callable(found):
-            return found
         if name in calls.PROGRESS:
             options |= self._progress(channel, name, request["progress"])
         if name == "sql":
@@ -268,7 +272,7 @@ def _must_be_taken(sending: bool) -> None:
 def _taken(session: Session, snapshot: LocalSnapshot) -> dict[str, Any]:
     return {
         "number": session.keep(snapshot),
-        "length": len(snapshot),
+        "ids": snapshot.ids,
         "total": snapshot.total,
         "info": snapshot.info,
         "keys": snapshot.keys,
@@ -282,8 +286,13 @@ def _stop_all() -> None:
     owners = list(_owners)
     for owner in owners:
         owner.stop()
-    for owner in owners:
-        owner.join(_GRACE)
+    deadline = time.monotonic() + _GRACE
+    while owners and time.monotonic() < deadline:
+        try:
+            owners[-1].join(max(deadline - time.monotonic(), 0))
+            owners.pop()
+        except KeyboardInterrupt:
+            continue  # to hurry would be to abort
 
 
 def _abandon_all() -> None:

@@ -272,10 +272,12 @@ class SharedStore:
                 return
             self.closed = True
             self._held.let_go()
-            if self._held.owner is not None:
-                self._held.owner.join()
-            if isinstance(self._backing, LocalStore):
-                self._backing.close()
+            try:
+                if self._held.owner is not None:
+                    self._held.owner.join()
+            finally:
+                if isinstance(self._backing, LocalStore):
+                    self._backing.close()
 
     # who owns it ------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 import weakref
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,7 +53,7 @@ class LinkedSnapshot:
         self._taken = taken
 
     def __len__(self) -> int:
-        return int(self._taken["length"])
+        return len(self._taken["ids"])
 
     @property
     def total(self) -> int:
@@ -78,10 +77,10 @@ class LinkedSnapshot:
         """Whether any item has a document."""
         return bool(self._taken["documented"])
 
-    @cached_property
+    @property
     def ids(self) -> pa.Array:
-        """Of all items."""
-        return self._do("ids")
+        """Of all items. They are here from the start: by them an explorer finds its way to a newer snapshot."""
+        return self._taken["ids"]
 
     def vectors(self, positions: IntArray | None = None) -> Matrix:
         """Of these items, or of all."""
@@ -133,8 +132,7 @@ class LinkedSnapshot:
         while True:
             kept = self._kept
             if isinstance(kept, LocalSnapshot):
-                found = getattr(kept, name)
-                return found(*arguments, **(progress or {})) if callable(found) else found
+                return getattr(kept, name)(*arguments, **(progress or {}))
             try:
                 return kept.link.request(name, *arguments, call=call, snapshot=kept.number, progress=progress)
             except Gone:

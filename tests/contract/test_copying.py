@@ -14,17 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chroma_nb import Client, copying
+from chroma_nb import Client, HttpClient, copying
 from chroma_nb.errors import (
     ChromaNbError,
     CollectionExistsError,
     CollectionNotFoundError,
+    ConnectionFailedError,
     EmbeddingFunctionError,
     InvalidArgumentError,
     InvalidDimensionError,
     ReadOnlyStoreError,
     StoreError,
 )
+from tests.rest.process import serving
 from tests.store.backend import dump, exactly, fresh_name, items_in
 from tests.store.reference import Item
 from tests.store.strategies import few, item_lists
@@ -338,7 +340,7 @@ def test_rows_that_get_lost_are_noticed(source: Client, target: Client) -> None:
 CHILD = """
 import sys, time
 from pathlib import Path
-from chroma_nb import Client, copying
+from chroma_nb import Client, HttpClient, copying
 source, target = Client(sys.argv[1]), Client(sys.argv[2])
 class Slow:
     read_only = False
@@ -366,6 +368,24 @@ def test_killed_and_continued(tmp_path: Path) -> None:
     with Client(tmp_path / "source") as source, Client(tmp_path / "target") as target:
         (report,) = copy(source, target)
         assert (report.copied, report.already_there) == (COUNT - 140, 140)
+        assert seen(target) == seen(source)
+
+
+@pytest.mark.slow
+def test_the_server_dies_and_comes_back(source: Client, tmp_path: Path) -> None:
+    calls = iter(range(COUNT))
+    with serving(tmp_path / "served", tmp_path / "log") as server, HttpClient("127.0.0.1", server.port) as target:
+
+        def add(store: Store, collection: uuid.UUID, records: Records, **options: Any) -> int:
+            if next(calls) == 2:
+                server.kill()
+            return store.add(collection, records, **options)
+
+        with pytest.raises(ConnectionFailedError, match=r"'docs' is not copied completely.* goes on from there"):
+            copying.copy(source._store, listening(target, add=add), batch_size=100)
+    with serving(tmp_path / "served", tmp_path / "log") as server, HttpClient("127.0.0.1", server.port) as target:
+        report = source.copy_to(target)
+        assert report[["copied", "already_there"]].to_numpy().tolist() == [[300, 200]]
         assert seen(target) == seen(source)
 
 

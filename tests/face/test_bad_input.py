@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chroma_nb import Client, Settings
+from chroma_nb import Client, HttpClient, Settings
 from chroma_nb.errors import (
     ChromaNbError,
     ClosedStoreError,
@@ -811,6 +811,12 @@ def test_client_arguments(tmp_path: Any) -> None:
         Client(Settings(chroma_api_impl="rest"))
     with refused(InvalidArgumentError, "chroma_api_impl must be 'local' or 'rest' \\(a server\\), got 'soap'"):
         Client(Settings(chroma_api_impl="soap"))
+    for port in ("abc", 0, 70_000, "-1", "80.5"):
+        with refused(InvalidArgumentError, "a number from 1 to 65535"):
+            HttpClient("localhost", port)
+    for timeout in ("soon", 0, -1.0, math.inf, math.nan, None):
+        with refused(InvalidArgumentError, "a positive number of seconds"):
+            HttpClient("localhost", settings=Settings(chroma_query_request_timeout_seconds=timeout))
     with refused(InvalidArgumentError, "read_only=True is for directories"):
         Client(Settings(chroma_api_impl="rest", chroma_server_host="localhost"), read_only=True)
     with refused(InvalidArgumentError, "Settings has no 'persist_dir'. Did you mean \"persist_directory\""):

@@ -33,13 +33,20 @@ def _writing(server: ServerProcess, writers: list[Writer], stopping: threading.E
     return [writer.start(server, collection, stopping) for writer in writers]
 
 
+def _wait_until(writers: list[Writer], threads: list[threading.Thread], acknowledged: int) -> None:
+    """Until so many calls have been answered, in all."""
+    while sum(writer.acknowledged for writer in writers) < acknowledged:
+        assert all(thread.is_alive() for thread in threads)
+        time.sleep(0.001)
+
+
 def _ended(threads: list[threading.Thread]) -> None:
     for thread in threads:
         thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
 
 
-def _check_found(server: ServerProcess, writer: Writer, held: dict[str, int]) -> bool:
+def _check_found(writer: Writer, held: dict[str, int]) -> bool:
     """Everything acknowledged is there; whether the call that was under way is there too, as a whole."""
     found = of_writer(held, writer.name)
     possible = [writer.held]
@@ -57,27 +64,32 @@ def test_killed_under_writers(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     writers = [Writer(f"w{number}", number) for number in range(WRITERS)]
     under_way = kept = 0
-    server = ServerProcess(tmp_path / "db", tmp_path / "log")
     for _ in range(ROUNDS):
         acknowledged = sum(writer.acknowledged for writer in writers)
-        threads = _writing(server, writers, threading.Event())
-        while sum(writer.acknowledged for writer in writers) < acknowledged + WRITERS:
-            time.sleep(0.001)
-        time.sleep(rng.uniform(0, 0.15))
-        server.kill()
-        _ended(threads)
+        with serving(tmp_path / "db", tmp_path / "log") as server:
+            kept += _check_all(server, writers)  # what the round before left
+            threads = _writing(server, writers, threading.Event())
+            _wait_until(writers, threads, acknowledged + WRITERS)
+            time.sleep(rng.uniform(0, 0.15))
+            server.kill()
+            _ended(threads)
         under_way += sum(writer.in_flight is not None for writer in writers)
-
-        server = ServerProcess(tmp_path / "db", tmp_path / "log")
-        held = held_by(server, _collection(server))
-        kept += sum([_check_found(server, writer, held) for writer in writers])
-        assert len(held) == sum(len(writer.held) for writer in writers)
-    assert server.stop() == 0
-    assert "Traceback" not in server.log
+    with serving(tmp_path / "db", tmp_path / "log") as server:
+        kept += _check_all(server, writers)
+        assert server.stop() == 0
+        assert "Traceback" not in server.log
     # The kills struck while calls were under way, and some rounds wrote much.
     assert under_way > ROUNDS * WRITERS // 2
     assert kept <= under_way
     assert sum(writer.acknowledged for writer in writers) > ROUNDS * WRITERS
+
+
+def _check_all(server: ServerProcess, writers: list[Writer]) -> int:
+    """How many calls that got no answer are there nevertheless, as a whole."""
+    held = held_by(server, _collection(server))
+    kept = sum([_check_found(writer, held) for writer in writers])
+    assert len(held) == sum(len(writer.held) for writer in writers)
+    return kept
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
@@ -86,8 +98,7 @@ def test_stopped_under_writers(tmp_path: Path, ending: signal.Signals) -> None:
     writers = [Writer(f"w{number}", number) for number in range(WRITERS)]
     with serving(tmp_path / "db", tmp_path / "log") as server:
         threads = _writing(server, writers, threading.Event())
-        while sum(writer.acknowledged for writer in writers) < 5 * WRITERS:
-            time.sleep(0.001)
+        _wait_until(writers, threads, 5 * WRITERS)
         server.process.send_signal(ending)
         _ended(threads)
         assert server.ended() == 0

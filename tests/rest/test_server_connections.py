@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
 from chroma_nb.rest import connections
 from chroma_nb.rest.options import ServerOptions
@@ -102,3 +103,14 @@ def test_an_index_is_not_waited_for_when_the_server_stops() -> None:
     assert [answer.status for answer in answers] == [503]
     assert "The server stops" in answers[0].json["message"]
     store.close()
+
+
+def _blas_threads() -> int:
+    return max(int(library["num_threads"]) for library in threadpool_info() if library["user_api"] == "blas")
+
+
+def test_queries_are_the_only_threads_that_calculate(store: LocalStore) -> None:
+    before = _blas_threads()  # as many as there are processors
+    with threaded(store, ServerOptions()):
+        assert _blas_threads() == 1
+    assert _blas_threads() == before

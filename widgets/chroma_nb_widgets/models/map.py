@@ -213,9 +213,10 @@ class MapModel(traitlets.HasTraits):
         if 2 * len(new) > len(xy):
             return None
         xy[known] = old.xy[np.asarray(at.drop_null(), dtype=np.int64)]
+        carried = replace(old, snapshot=snapshot, xy=xy)
         if len(new):
-            xy[new] = self._projector.place(old, snapshot.vectors(new))
-        return replace(old, snapshot=snapshot, xy=xy)
+            xy[new] = self._projector.place(carried, snapshot.vectors(new))
+        return carried
 
     # what the background says -----------------------------------------------------------------
 

@@ -303,7 +303,9 @@ class QueryModel(Guarded):
             self._wanted = True
             return
         self._vector = None
-        found = self._no_results()
+        found = self.results.iloc[:0]
+        with self.guarded(clear=False):  # a snapshot may be gone with the process that held it
+            found = self._no_results()
         if self.query is not None:
             with self.guarded():
                 self._vector, found = self._found()
