@@ -11,6 +11,7 @@ from chroma_nb.rest import schemas
 from chroma_nb.rest.routes import OPERATIONS, Operation
 
 _ALWAYS = (400, 403, 500, 503)
+_OPEN = (403, 500)
 _WITH_BODY = (408, 413, 422)
 _SAYS = {
     400: "An argument is wrong.",
@@ -26,6 +27,11 @@ _SAYS = {
     503: "The server is busy, or its directory is locked.",
     507: "Writing failed; nothing of the call was kept.",
 }
+_NUMBER = {"type": "integer", "minimum": 0}
+_PAGING = [
+    {"name": name, "in": "query", "required": False, "schema": schema}
+    for name, schema in (("limit", _NUMBER), ("offset", _NUMBER), ("extended", {"type": "boolean"}))
+]
 
 
 def description(*, token: bool) -> dict[str, Any]:
@@ -52,36 +58,15 @@ def description(*, token: bool) -> dict[str, Any]:
 
 
 def _operation(operation: Operation, *, token: bool) -> dict[str, Any]:
-    closed = token and operation.name not in ("root", "heartbeat", "version")
-    fails = {*operation.fails, *_ALWAYS}
-    if operation.body is not None or operation.paged:
-        fails |= set(_WITH_BODY)
-    if operation.name in ("root", "heartbeat", "version"):
-        fails = {403, 500}
-    if closed:
-        fails.add(401)
-    described: dict[str, Any] = {
-        "operationId": operation.name,
-        "summary": operation.does,
-        "responses": {
-            str(operation.status): {
-                "description": "Done.",
-                "content": {"application/json": {"schema": operation.answer}},
-            }
-        }
-        | {
-            str(status): {
-                "description": _SAYS[status],
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-            }
-            for status in sorted(fails)
-        },
+    closed = token and not operation.open
+    answers = {str(operation.status): _answer("Done.", operation.answer)} | {
+        str(status): _answer(_SAYS[status], {"$ref": "#/components/schemas/Error"})
+        for status in sorted(_failures(operation, closed=closed))
     }
+    described: dict[str, Any] = {"operationId": operation.name, "summary": operation.does, "responses": answers}
     parameters = [_parameter(name) for name in operation.variables]
     if operation.paged:
-        number = {"type": "integer", "minimum": 0}
-        for name, schema in (("limit", number), ("offset", number), ("extended", {"type": "boolean"})):
-            parameters.append({"name": name, "in": "query", "required": False, "schema": schema})
+        parameters += _PAGING
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:
@@ -89,6 +74,20 @@ def _operation(operation: Operation, *, token: bool) -> dict[str, Any]:
     if closed:
         described["security"] = [{"bearer": []}, {"header": []}]
     return described
+
+
+def _failures(operation: Operation, *, closed: bool) -> set[int]:
+    """The statuses of all its failures."""
+    fails = {*operation.fails, *(_OPEN if operation.open else _ALWAYS)}
+    if operation.body is not None or operation.paged:
+        fails.update(_WITH_BODY)
+    if closed:
+        fails.add(401)
+    return fails
+
+
+def _answer(says: str, schema: schemas.Schema) -> dict[str, Any]:
+    return {"description": says, "content": {"application/json": {"schema": schema}}}
 
 
 def _parameter(name: str) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Dialect(Protocol):
         encodes: whether vectors are taken as base64.
         abilities: what its filters can.
         queries_ids: whether a query can be restricted to ids.
+        keeps_documents: whether an update without a document leaves the old one, or takes it away.
         merges: whether an update merges metadata (and None takes a key away) or replaces it.
     """
 
@@ -70,6 +71,7 @@ class Dialect(Protocol):
     encodes: bool
     abilities: Abilities
     queries_ids: bool
+    keeps_documents: bool
     merges: bool
 
     def heartbeat(self) -> int:
@@ -128,7 +130,9 @@ def settings_of(metadata: Mapping[str, Any] | None, configuration: Mapping[str, 
             changed = {name: new for name, new in vars(found).items() if new != getattr(IndexSettings(), name)}
             settings = replace(settings, **changed)
     kinds = ("hnsw", "spann", "hnsw_configuration")  # the last one in 0.6
-    index = next((configuration[kind] for kind in kinds if configuration and configuration.get(kind)), {})
+    index: Mapping[str, Any] = next(
+        (configuration[kind] for kind in kinds if configuration and configuration.get(kind)), {}
+    )
     named: dict[str, Any] = {
         "m": index.get("max_neighbors"),
         "construction_ef": index.get("ef_construction"),

@@ -31,6 +31,7 @@ class DialectV1:
     """
 
     queries_ids = False
+    keeps_documents = False
     encodes = False
 
     def __init__(self, transport: Transport, version: str, tenant: str, database: str, batch: int) -> None:
@@ -87,7 +88,7 @@ class DialectV1:
         """Change name, metadata and embedding function."""
         body = {
             "new_name": after.name if after.name != before.name else None,
-            "new_metadata": dialect.stored_metadata(after) if _said(after) != _said(before) else None,
+            "new_metadata": dialect.stored_metadata(after, settings=True) if _said(after) != _said(before) else None,
         }
         if body["new_name"] is not None or body["new_metadata"] is not None:
             self.transport.request("PUT", f"{API}/collections/{before.id}", body, repeatable=False)

@@ -45,7 +45,7 @@ class DialectV2:
     def __init__(self, transport: Transport, tenant: str, database: str, batch: int, *, encodes: bool) -> None:
         self.transport, self.batch, self.encodes = transport, batch, encodes
         self.page = min(batch, 1000)
-        self.queries_ids = self._today = encodes
+        self.queries_ids = self.keeps_documents = self._today = encodes
         self._ordinary = (tenant, database) == (DEFAULT_TENANT, DEFAULT_DATABASE)
         self._root = f"{API}/tenants/{quote(tenant, safe='')}/databases/{quote(database, safe='')}"
         self.abilities = (
@@ -107,13 +107,13 @@ class DialectV2:
         if self._today:
             body |= {"metadata": _metadata(info), "configuration": _configuration(info)}
         else:
-            body |= {"metadata": dialect.stored_metadata(info, settings=True)}
+            body |= {"metadata": _older_metadata(info)}
         return _known(self.transport.post(f"{self._root}/collections", body, repeatable=False))
 
     def modify(self, before: CollectionInfo, after: CollectionInfo) -> None:
         """Change name, metadata and embedding function."""
         body: dict[str, Any] = {}
-        said = _metadata if self._today else dialect.stored_metadata
+        said = _metadata if self._today else _older_metadata
         if after.name != before.name:
             body["new_name"] = after.name
         if said(after) != said(before):
@@ -192,6 +192,10 @@ def _keys(schema: Mapping[str, Any] | None) -> dict[str, tuple[Kind, ...]] | Non
 
 def _metadata(info: CollectionInfo) -> dict[str, Any] | None:
     return dialect.stored_metadata(info, function=not _is_minilm(info))
+
+
+def _older_metadata(info: CollectionInfo) -> dict[str, Any] | None:
+    return dialect.stored_metadata(info, settings=True)
 
 
 def _configuration(info: CollectionInfo) -> dict[str, Any]:

@@ -21,6 +21,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _IN_FLIGHT = 4
 # How long, and how much of, a body that is refused is still read: who sends it reads the answer only afterwards.
 _DRAIN_SECONDS = 5.0
+# Chroma's Python clients of 0.3 leave the name of their HTTP library as it is.
+_LOOKS_UP = b"python-requests/"
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
@@ -39,7 +41,7 @@ class Receiver:
         self._options = options
         self._in_flight = 0
 
-    async def read(self, scope: Scope, receive: Receive) -> Body:
+    async def read(self, scope: Scope, receive: Receive) -> Incoming:
         """The body of a request, which counts as in flight until it is let go of.
 
         Raises:
@@ -48,7 +50,7 @@ class Receiver:
             SlowRequestError: it did not come in time.
             DisconnectedError: the client went away.
         """
-        held = Body(self)
+        held = Incoming(self)
         try:
             await self._fill(held, scope, receive)
         except BaseException:
@@ -56,7 +58,7 @@ class Receiver:
             raise
         return held
 
-    async def _fill(self, held: Body, scope: Scope, receive: Receive) -> None:
+    async def _fill(self, held: Incoming, scope: Scope, receive: Receive) -> None:
         options = self._options
         announced = header(scope, b"content-length")
         if announced is not None and announced.isdigit() and int(announced) > options.max_body_bytes:
@@ -109,7 +111,7 @@ class Receiver:
         self._in_flight += size
 
 
-class Body:
+class Incoming:
     """The bytes of a request."""
 
     def __init__(self, receiver: Receiver) -> None:
@@ -153,9 +155,10 @@ async def send_json(
     await send({"type": "http.response.body", "body": content})
 
 
-async def send_error(send: Send, error: ChromaNbError) -> None:
+async def send_error(scope: Scope, send: Send, error: ChromaNbError) -> None:
     """Answer with an error: what is wrong, and nothing of the inside."""
-    content: dict[str, Any] = dict(wire.error_body(error))
+    looked_up = (header(scope, b"user-agent") or b"").startswith(_LOOKS_UP)
+    content: dict[str, Any] = dict(wire.error_body(error, looked_up=looked_up))
     headers: list[tuple[bytes, bytes]] = []
     if isinstance(error, MalformedRequestError):
         content = {"detail": error.detail, **content}
@@ -163,6 +166,6 @@ async def send_error(send: Send, error: ChromaNbError) -> None:
         headers.append((b"www-authenticate", b"Bearer"))
     if error.http_status == 503:
         headers.append((b"retry-after", b"1"))
-    if isinstance(error, SlowRequestError | RequestTooLargeError | OverloadedError | DisconnectedError):
+    if isinstance(error, SlowRequestError | RequestTooLargeError | OverloadedError):
         headers.append((b"connection", b"close"))  # what is still to come of the body is not read
     await send_json(send, encode(content), error.http_status, headers)

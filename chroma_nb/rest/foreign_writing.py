@@ -76,8 +76,8 @@ class Writer:
     def _old(self, collection: uuid.UUID, batch: Records) -> dict[str, tuple[_Row, str | None]]:
         """Metadata and documents of the items that are there already, as far as they are needed; by id."""
         include = frozenset({"metadatas"} if batch.metadata is not None else ())
-        if not self._dialect.merges:
-            include |= {"metadatas", "documents"}
+        if batch.documents is not None and batch.documents.null_count and not self._dialect.keeps_documents:
+            include |= {"documents"}
         found = self._reader.get(collection, Selection(ids=batch.ids.to_pylist()), include)
         documents = [None] * len(found) if found.documents is None else wire_items.texts(found.documents)
         rows = metadata_rows(found.metadata, len(found))
@@ -96,7 +96,7 @@ class Writer:
                 self._row(new, old[id_][0] if id_ in old else None, keep=bool(keep), merge=merge)
                 for id_, new, keep in zip(ids, metadata_rows(batch.metadata, len(batch)), keeps, strict=True)
             ]
-        if documents is not None and not self._dialect.merges:
+        if documents is not None and not self._dialect.keeps_documents:
             documents = [
                 old[id_][1] if text is None and id_ in old else text for id_, text in zip(ids, documents, strict=True)
             ]

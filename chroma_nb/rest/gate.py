@@ -15,11 +15,13 @@ from chroma_nb.errors import AuthorizationError, ChromaNbError, OverloadedError
 from chroma_nb.rest.exchange import Receive, Scope, Send, header, send_error
 from chroma_nb.rest.options import ServerOptions
 from chroma_nb.rest.refusals import UnauthenticatedError
+from chroma_nb.rest.routes import OPERATIONS
+from chroma_nb.rest.wire import API
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Answered without a token, and when the server is busy: whether it lives, and how it is spoken to.
-OPEN = frozenset({"/api/v1", "/api/v1/", "/api/v1/heartbeat", "/api/v1/version", "/docs", "/openapi.json"})
+_OPEN = frozenset({*(one.path for one in OPERATIONS if one.open), f"{API}/", "/docs", "/openapi.json"})
 _access = logging.getLogger("chroma_nb.rest.access")
 
 
@@ -78,10 +80,10 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_open = scope["path"] in OPEN
+        is_open = scope["path"] in _OPEN
         refusal = self._refusal(scope, is_open=is_open)
         if refusal is not None:
-            await send_error(send, refusal)
+            await send_error(scope, send, refusal)
             return
         self._at_work += not is_open
         try:

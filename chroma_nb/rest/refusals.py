@@ -41,7 +41,4 @@ class SlowRequestError(StoreError, TimeoutError):
 
 
 class DisconnectedError(StoreError):
-    """The client went away before its request was complete."""
-
-    wire_name = "Disconnected"
-    http_status = 400
+    """The client went away before its request was complete: nobody is there to be answered."""

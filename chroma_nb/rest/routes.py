@@ -39,6 +39,7 @@ class Operation:
         status: of success.
         fails: statuses of failures, besides those every route has.
         paged: whether it takes ``limit``, ``offset`` and ``extended`` in the query string.
+        open: whether it is a sign of life: answered without a token, and when the server is busy.
     """
 
     method: str
@@ -50,6 +51,7 @@ class Operation:
     status: int = 200
     fails: tuple[int, ...] = ()
     paged: bool = False
+    open: bool = False
 
     @property
     def variables(self) -> list[str]:
@@ -60,9 +62,9 @@ class Operation:
 _ONE = f"{API}/collections/{{collection}}"
 _WRITE = (404, 507)
 OPERATIONS = (
-    Operation("GET", API, "root", "Whether the server lives.", schemas.HEARTBEAT),
-    Operation("GET", f"{API}/heartbeat", "heartbeat", "Whether the server lives.", schemas.HEARTBEAT),
-    Operation("GET", f"{API}/version", "version", "The version of the server.", schemas.STRING),
+    Operation("GET", API, "root", "Whether the server lives.", schemas.HEARTBEAT, open=True),
+    Operation("GET", f"{API}/heartbeat", "heartbeat", "Whether the server lives.", schemas.HEARTBEAT, open=True),
+    Operation("GET", f"{API}/version", "version", "The version of the server.", schemas.STRING, open=True),
     Operation("GET", f"{API}/pre-flight-checks", "preflight", "What the server takes at once.", schemas.PREFLIGHT),
     Operation("POST", f"{API}/reset", "reset", "Delete everything, if that is allowed.", schemas.TRUE),
     Operation("POST", f"{API}/persist", "persist", "Merge logs into files.", schemas.NULL, fails=(501, 507)),
@@ -189,10 +191,10 @@ async def respond(answer: Callable[[], Any], status: int, scope: Scope, send: Se
     except ChromaNbError as error:
         if error.http_status >= 500 and error.http_status not in (501, 503):
             _log.error("%s %s: %s", scope["method"], scope["path"], error)
-        await send_error(send, error)
+        await send_error(scope, send, error)
     except Exception:  # noqa: BLE001 - whatever it is goes to the log, and not to the client
         _log.exception("%s %s failed", scope["method"], scope["path"])
-        await send_error(send, ChromaNbError("The server failed on this request; its log says why."))
+        await send_error(scope, send, ChromaNbError("The server failed on this request; its log says why."))
     else:
         await send_json(send, content, status)
 

@@ -24,10 +24,9 @@ _GRACE_SECONDS = 60
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    usual = ServerOptions()
     parser.add_argument("path", type=Path, metavar="PATH", help="the directory of the store; made if it is missing")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="port; 0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="port; 0 takes a free one (default: %(default)s)")
     parser.add_argument(
         "--token",
         metavar="T",
@@ -43,21 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="O",
         help="let pages of this origin call the server, such as http://localhost:3000; may be given several times",
     )
-    parser.add_argument(
-        "--max-batch-size", type=_positive, default=usual.max_batch_size, metavar="N", help="items (%(default)s)"
-    )
-    parser.add_argument(
-        "--max-body-mib", type=_positive, default=usual.max_body_bytes // MIB, metavar="N", help="MiB (%(default)s)"
-    )
-    parser.add_argument(
-        "--max-results", type=_positive, default=usual.max_results, metavar="N", help="of a query (%(default)s)"
-    )
-    parser.add_argument(
-        "--max-concurrent", type=_positive, default=usual.max_concurrent, metavar="N", help="requests (%(default)s)"
-    )
+    _add_limits(parser)
     parser.add_argument(
         "--client-version",
-        default=usual.client_version,
+        default=ServerOptions().client_version,
         metavar="V",
         help="of the Chroma whose Python clients call, if that is older than 0.3.23: those refuse lists of collections "
         "that hold more than they know (%(default)s)",
@@ -65,11 +53,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no access log (one line of JSON a request, on stderr)")
 
 
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    usual = ServerOptions()
+    for name, default, of_what in (
+        ("--max-batch-size", usual.max_batch_size, "items"),
+        ("--max-body-mib", usual.max_body_bytes // MIB, "MiB"),
+        ("--max-results", usual.max_results, "of a query"),
+        ("--max-concurrent", usual.max_concurrent, "requests"),
+    ):
+        parser.add_argument(name, type=_positive, default=default, metavar="N", help=f"{of_what} (%(default)s)")
+
+
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a limit is a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:  # more would be taken modulo 65536
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, got {text!r}")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

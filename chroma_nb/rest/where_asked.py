@@ -152,12 +152,17 @@ class _Translation:
 
     def _compare(self, tree: Compare) -> _Part:
         key, value = tree.key, tree.value
+        if tree.operator == "$ne" and not self._able.trusted:
+            return _UNSAID  # 0.4 takes it for "has another value of the same type"
         if isinstance(value, str | bool):
             return _Part({key: {tree.operator: value}}, exact=tree.operator == "$eq")
         if not math.isfinite(value) or abs(value) >= _EXACT:
             return _UNSAID if tree.operator == "$ne" else _number(key)
         below, above = math.floor(value), math.ceil(value)
-        return self._whole(tree, below) if below == above else _fraction(tree, float(value), below, above)
+        if below == above:
+            return self._whole(tree, below)
+        fraction = _fraction if self._able.trusted else _plain_fraction
+        return fraction(tree, float(value), below, above)
 
     def _whole(self, tree: Compare, value: int) -> _Part:
         key, operator = tree.key, tree.operator
@@ -194,8 +199,17 @@ def _number(key: str) -> _Part:
     return _Part({"$or": [{key: {op: zero}} for op in ("$gte", "$lt") for zero in (0, 0.0)]}, exact=False)
 
 
+def _plain_fraction(tree: Compare, value: float, below: int, above: int) -> _Part:
+    """A comparison with a fraction that lets through more, whatever types a server tells apart."""
+    plain: dict[str, Any] = {tree.key: {tree.operator: value}}
+    if tree.operator == "$eq":
+        return _Part(plain)
+    whole = {"$lte": below} if tree.operator in ("$lt", "$lte") else {"$gte": above}
+    return _Part({"$or": [plain, {tree.key: whole}]})
+
+
 def _fraction(tree: Compare, value: float, below: int, above: int) -> _Part:
-    """A comparison with a fraction, right for servers that compare integers with its whole part and for others."""
+    """A comparison with a fraction, for servers that compare integers with its whole part."""
     key, operator = tree.key, tree.operator
     part = int(value)
     if operator == "$ne":

@@ -25,9 +25,9 @@ Extensions (all optional; whoever leaves them out gets what Chroma 0.3.29 answer
 * ``POST /raw_sql`` takes ``parameters``; with ``"extended": true`` it answers ``{"arrow"}``, Arrow's stream format in
   base64.
 
-Errors are ``{"error": ..., "message": text}``: ``error`` begins with the wire name of the class. For the names that
-Chroma's 0.3 clients look up it is that name alone; for others the text follows after a colon, because the
-JavaScript clients show nothing but ``error``.
+Errors are ``{"error": ..., "message": text}``: ``error`` is the wire name of the class, a colon and the text, because
+the JavaScript clients show nothing but ``error``. Chroma's Python clients (0.3.22 and later) look the whole of it up
+among five names: they get such a name alone.
 """
 
 from __future__ import annotations
@@ -111,15 +111,18 @@ def loads_exactly(text: bytes) -> Any:
 # errors ---------------------------------------------------------------------------------------
 
 
-def error_body(error: ChromaNbError) -> dict[str, str]:
-    """What a server answers for an error.
+def error_body(error: ChromaNbError, *, looked_up: bool = False) -> dict[str, str]:
+    """What a server answers for an error, if ``looked_up`` to a client that looks names up.
 
-    >>> error_body(NotFoundError("there is none"))
-    {'error': 'NotFoundError: there is none', 'message': 'there is none'}
+    >>> from chroma_nb.errors import CollectionNotFoundError
+    >>> error_body(CollectionNotFoundError("there is none"))
+    {'error': 'InvalidCollection: there is none', 'message': 'there is none'}
+    >>> error_body(CollectionNotFoundError("there is none"), looked_up=True)
+    {'error': 'InvalidCollection', 'message': 'there is none'}
     """
     name = error.wire_name
     message = str(error).encode("utf-8", "backslashreplace").decode()  # it may quote a lone surrogate
-    return {"error": name if name in _LOOKED_UP else f"{name}: {message}", "message": message}
+    return {"error": name if looked_up and name in _LOOKED_UP else f"{name}: {message}", "message": message}
 
 
 def error_of(status: int, body: Any) -> ChromaNbError:
@@ -187,7 +190,7 @@ def configuration(settings: IndexSettings) -> dict[str, dict[str, Any]]:
 
 
 def stats_body(stats: CollectionStats) -> dict[str, Any]:
-    """What is said of a collection in lists."""
+    """What the route ``stats`` answers."""
     return {"count": stats.count, "keys": stats.keys, "indexed": stats.indexed}
 
 

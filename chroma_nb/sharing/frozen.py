@@ -86,11 +86,17 @@ def open_frozen(directory: Path, freeze: Callable[[Path], None] | None = None) -
 
 def sweep(directory: Path) -> None:
     """Remove the copies that nobody has open."""
+    frozen = directory / "frozen"
+    for folder in list(frozen.iterdir()) if frozen.is_dir() else []:
+        try:
+            left = folder not in _locks and time.time() - folder.stat().st_mtime > _FRESH and _unlocked(folder / _LOCK)
+        except OSError as error:  # somebody else's, or gone by now
+            _log.debug("%s stays: %s", folder, error)
+            continue
+        if left:
+            shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
-        for folder in (directory / "frozen").iterdir():
-            if folder not in _locks and time.time() - folder.stat().st_mtime > _FRESH and _unlocked(folder / _LOCK):
-                shutil.rmtree(folder, ignore_errors=True)
-        (directory / "frozen").rmdir()
+        frozen.rmdir()
 
 
 def _in_place(directory: Path, freeze: object, error: OSError) -> LocalStore:
@@ -130,10 +136,13 @@ def _made(directory: Path) -> Path:
     sweep(directory)
     folder = directory / "frozen" / secrets.token_hex(8)
     folder.mkdir(parents=True)
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    _locks[folder] = descriptor
-    if files.fcntl is not None:
-        files.fcntl.lockf(descriptor, files.fcntl.LOCK_EX | files.fcntl.LOCK_NB)
+    try:
+        _locks[folder] = descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        if files.fcntl is not None:
+            files.fcntl.lockf(descriptor, files.fcntl.LOCK_EX | files.fcntl.LOCK_NB)
+    except BaseException:
+        _remove(folder, os.getpid())  # a file system without locks, most likely
+        raise
     return folder
 
 

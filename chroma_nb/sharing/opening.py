@@ -95,13 +95,9 @@ class Stores:
         key = _key(path)
         with _registry.guards[key]:
             if read_only and _registry.writer(key) is not None:
-                raise InvalidArgumentError(
-                    f"{key} is already open for writing in this process. Close that client first."
-                )
+                raise _other_way(key, "for writing")
             if not read_only and any(not reader.closed for reader in _registry.readers[key]):
-                raise InvalidArgumentError(
-                    f"{key} is already open for reading only in this process. Close that client first."
-                )
+                raise _other_way(key, "for reading only")
             store: SharedStore | LocalStore = _registry.open_reader(key) if read_only else _registry.open_writer(key)
             _registry.users[store].add(user)
             return store

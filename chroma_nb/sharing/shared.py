@@ -85,6 +85,7 @@ class SharedStore:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._held = _Held()
+        weakref.finalize(self, _Held.let_go, self._held)
         self._identity: tuple[int, int] | None = None
         self._backing: LocalStore | Link = self._found()
         if isinstance(self._backing, Link):
@@ -93,7 +94,6 @@ class SharedStore:
                 path,
                 self._backing.pid,
             )
-        weakref.finalize(self, _Held.let_go, self._held)
 
     @property
     def location(self) -> str:

@@ -17,7 +17,7 @@ import pytest
 import chroma_nb
 from chroma_nb.errors import ReadOnlyStoreError, StoreLockedError, StoreWriteError
 from chroma_nb.sharing import frozen, open_store
-from chroma_nb.store import directory
+from chroma_nb.store import directory, files
 from chroma_nb.store.catalog import Copier
 from chroma_nb.types import Selection
 from tests.durability import points, workload
@@ -163,7 +163,7 @@ def test_where_links_do_not_work(path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert reader["docs"].query(points.vectors(1, 1), n_results=1).index.tolist() == ["a0"]
 
 
-@pytest.mark.parametrize("where", ["folder", "copy", "database"])
+@pytest.mark.parametrize("where", ["folder", "lock", "copy", "database"])
 def test_without_room_it_is_read_in_place(path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -173,6 +173,8 @@ def test_without_room_it_is_read_in_place(path: Path, monkeypatch: pytest.Monkey
 
     if where == "folder":
         monkeypatch.setattr(Path, "mkdir", full)
+    elif where == "lock":
+        monkeypatch.setattr(files.fcntl, "lockf", full)
     elif where == "copy":
         monkeypatch.setattr(directory, "link_or_copy", full)
     else:
@@ -232,6 +234,15 @@ def test_what_is_not_old_is_not_swept(path: Path) -> None:
         os.utime(path / "frozen" / "fresh", (0, 0))
         frozen.sweep(path)
         assert not (path / "frozen").exists()
+
+
+def test_one_that_cannot_be_looked_at_does_not_keep_others_from_being_swept(path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (path / "frozen" / name).mkdir(parents=True)
+        (path / "frozen" / name / "lock").mkdir() if name != "c" else None
+        os.utime(path / "frozen" / name, (0, 0))
+    frozen.sweep(path)
+    assert sorted(folder.name for folder in (path / "frozen").iterdir()) == ["a", "b"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

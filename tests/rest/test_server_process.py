@@ -83,12 +83,29 @@ def test_all_that_can_be_asked_for() -> None:
     assert (asked.max_batch_size, asked.max_body_bytes, asked.max_results, asked.max_concurrent) == (1, 2 * MIB, 3, 4)
 
 
-@pytest.mark.parametrize("wrong", [["--max-results", "0"], ["--port", "x"], ["--max-body-mib", "-1"]])
-def test_arguments_that_make_no_sense(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--port", "-1", "a port is a number from 0 to 65535, got '-1'"),
+        ("--port", "65536", "a port is a number from 0 to 65535, got '65536'"),
+        ("--port", "70000", "a port is a number from 0 to 65535, got '70000'"),
+        ("--port", "x", "a port is a number from 0 to 65535, got 'x'"),
+        ("--max-results", "0", "a limit is a whole number from 1 on, got '0'"),
+        ("--max-body-mib", "-1", "a limit is a whole number from 1 on, got '-1'"),
+        ("--max-batch-size", "1.5", "a limit is a whole number from 1 on, got '1.5'"),
+        ("--max-concurrent", "many", "a limit is a whole number from 1 on, got 'many'"),
+    ],
+)
+def test_arguments_that_make_no_sense(option: str, value: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        _options(*wrong)
+        _options(option, value)
     assert ended.value.code == 2
-    assert wrong[0] in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(f"error: argument {option}: {says}\n")
+
+
+@pytest.mark.parametrize("port", [0, 1, 65535])
+def test_ports_there_are(port: int) -> None:
+    assert _options("--port", str(port)).port == port
 
 
 # as a program ---------------------------------------------------------------------------------

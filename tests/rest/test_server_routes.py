@@ -379,6 +379,21 @@ def test_what_is_not_there(http: TestClient) -> None:
         assert _failed(http.post(f"{missing}/{name}", json=vectors)) == (404, "InvalidCollection"), name
 
 
+def test_names_that_clients_look_up_stand_alone_for_those_alone(docs: TestClient) -> None:
+    vectors = {"ids": ["d"], "embeddings": [[1, 2, 3]]}
+    for path, body, name in (
+        (DOCS, vectors, "InvalidDimension"),
+        (f"{API}/collections/gone", vectors, "InvalidCollection"),
+    ):
+        to_python = docs.post(f"{path}/add", json=body, headers={"user-agent": "python-requests/2.31.0"}).json()
+        to_javascript = docs.post(f"{path}/add", json=body, headers={"user-agent": "node"}).json()
+        assert to_python["error"] == name
+        assert to_javascript["error"] == f"{name}: {to_python['message']}"
+        assert to_javascript["message"] == to_python["message"] != ""
+    plain = docs.post(f"{API}/tenants", json={"name": "t"}, headers={"user-agent": "python-requests/2.31.0"}).json()
+    assert plain["error"] == f"NotSupported: {plain['message']}"
+
+
 # SQL ------------------------------------------------------------------------------------------
 
 
