@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chroma_nb.batch import check_metadata_value
+from chroma_nb.batch import check_metadata_value, check_text, text_array
 from chroma_nb.errors import InvalidArgumentError, suggest
 from chroma_nb.types import CollectionInfo, IndexSettings, MetadataValue, Metric
 
@@ -67,14 +67,16 @@ def check_collection_metadata(metadata: object) -> dict[str, MetadataValue] | No
         return None
     if not isinstance(metadata, Mapping) or not metadata:
         raise InvalidArgumentError(f"Expected collection metadata to be a non-empty dict, got {metadata!r}")
-    return {check_key(key): check_metadata_value(value, key) for key, value in metadata.items()}
+    checked = {check_key(key): check_metadata_value(value, key) for key, value in metadata.items()}
+    text_array([value for value in checked.values() if isinstance(value, str)], "value in the collection metadata")
+    return checked
 
 
 def check_key(key: object) -> str:
-    """A metadata key: any str."""
+    """A metadata key: any str of valid Unicode."""
     if not isinstance(key, str):
         raise InvalidArgumentError(f"Expected metadata key to be a str, got {key!r}")
-    return key
+    return check_text(key)
 
 
 def check_same_settings(

@@ -49,7 +49,7 @@ def _refuse_skips(report: _Report) -> _Report:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `pytest -n 2 --dist loadgroup`: a file's tests share what it sets up, and one browser at a time is enough."""
     for item in items:
-        browser = item.get_closest_marker("browser") is not None
+        browser = item.get_closest_marker("browser") is not None or item.path.parent.name == "browser"
         item.add_marker(pytest.mark.xdist_group("browser" if browser else item.nodeid.partition("::")[0]))
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-import pyarrow as pa
 
+from chroma_nb.columns import metadata_dicts, texts
 from chroma_nb.compat.types import GetResult, QueryResult
-from chroma_nb.types import Hits, MetadataColumns, MetadataValue, Records
+from chroma_nb.types import Hits, Records
 
 T = TypeVar("T")
 
@@ -17,9 +17,9 @@ T = TypeVar("T")
 def get_result(records: Records) -> GetResult:
     """Items as ``get`` returns them; None for the columns that are not there."""
     return {
-        "ids": _texts(records.ids),
+        "ids": texts(records.ids),
         "embeddings": None if records.embeddings is None else records.embeddings.tolist(),
-        "documents": None if records.documents is None else _texts(records.documents),
+        "documents": None if records.documents is None else texts(records.documents),
         "metadatas": None if records.metadata is None else metadata_dicts(records.metadata, len(records)),
     }
 
@@ -36,34 +36,6 @@ def query_result(hits: Hits, *, distances: bool) -> QueryResult:
         "metadatas": None if found["metadatas"] is None else _split(found["metadatas"], bounds),
         "distances": _split(hits.distance.tolist(), bounds) if distances else None,
     }
-
-
-def metadata_dicts(metadata: MetadataColumns, length: int) -> list[dict[str, MetadataValue] | None]:
-    """One dict an item with the keys it has; None for an item without any.
-
-    >>> from chroma_nb.types import Kind
-    >>> metadata_dicts({"n": {Kind.INT: pa.array([1, None])}}, 2)
-    [{'n': 1}, None]
-    """
-    rows: list[dict[str, MetadataValue]] = [{} for _ in range(length)]
-    for key, kinds in metadata.items():
-        for column in kinds.values():
-            if column.null_count == length:
-                continue
-            there = rows
-            if column.null_count:
-                there = [rows[at] for at in np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False)).tolist()]
-                column = column.drop_null()  # noqa: PLW2901 - the rest is the same for both
-            # By way of numpy: ten times as fast as to_pylist, and without nulls no type changes.
-            for row, value in zip(there, column.to_numpy(zero_copy_only=False).tolist(), strict=True):
-                row[key] = value
-    return [row or None for row in rows]
-
-
-def _texts(column: pa.Array) -> list[Any]:
-    """A list of str, with None for nulls."""
-    texts: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
-    return texts
 
 
 def _split(values: list[T], bounds: list[int]) -> list[list[T]]:

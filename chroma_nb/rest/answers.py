@@ -11,7 +11,9 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from chroma_nb.rest.wire_items import columns_body, encoded, metadata_dicts, texts
+from chroma_nb.columns import metadata_dicts, texts
+from chroma_nb.errors import SqlError
+from chroma_nb.rest.wire_items import columns_body, encoded
 from chroma_nb.types import Hits, Kind, Matrix, MetadataColumns, Records
 
 # A number that JSON allows and that every reader takes for infinity; "Infinity" would be no JSON.
@@ -29,10 +31,17 @@ def body(value: Any) -> bytes:
 
 def _portable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _portable(one) for key, one in value.items()}
+        return {_portable(key): _portable(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_portable(one) for one in value]
+    if isinstance(value, str):
+        return _valid(value)
     return _INFINITY.get(value, value) if isinstance(value, float) else value
+
+
+def _valid(text: str) -> str:
+    """Metadata of a collection may hold halves of surrogate pairs, which no JSON in UTF-8 can hold."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def get_answer(records: Records, dimension: int | None, *, extended: bool) -> bytes:
@@ -120,11 +129,23 @@ def _vectors(vectors: Matrix | None, *, extended: bool) -> Any:
 
 
 def table_answer(table: pa.Table) -> bytes:
-    """Rows of SQL, column by column, as pandas' ``from_dict`` takes them; what JSON has no type for, as text."""
-    return orjson.dumps(
-        {name: _portable(column.to_pylist()) for name, column in zip(table.column_names, table.columns, strict=True)},
-        default=_as_json,
-    )
+    """Rows of SQL, column by column, as pandas' ``from_dict`` takes them; what JSON has no type for, as text.
+
+    Raises:
+        SqlError: there is a time that Python has no type for.
+    """
+    columns = zip(table.column_names, table.columns, strict=True)
+    return orjson.dumps({name: _portable(_listed(name, column)) for name, column in columns}, default=_as_json)
+
+
+def _listed(name: str, column: pa.ChunkedArray) -> list[Any]:
+    try:
+        listed: list[Any] = column.to_pylist()
+    except (OverflowError, ValueError) as error:
+        raise SqlError(
+            f"The column {name!r} holds a time outside of the years 1 to 9999: cast it to text, as in x::VARCHAR."
+        ) from error
+    return listed
 
 
 def arrow_answer(table: pa.Table) -> bytes:

@@ -244,7 +244,7 @@ def _add_column(metadata: MetadataColumns, entry: Any, length: int, at: int) -> 
     if "kind" not in entry:
         return
     kind, values = entry["kind"], entry.get("values")
-    if kind not in set(Kind) or not isinstance(values, list):
+    if not isinstance(kind, str) or kind not in set(Kind) or not isinstance(values, list):
         raise MalformedRequestError(place, "not values of one kind", "type_error.list")
     found = batch.columns_of_values(values, entry["key"])
     if len(values) != length or kind in kinds or not found.keys() <= {kind}:

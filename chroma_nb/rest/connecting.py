@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from chroma_nb.errors import (
-    AuthorizationError,
-    ChromaNbError,
     ConnectionFailedError,
     InvalidArgumentError,
     NotFoundError,
+    NotSupportedError,
 )
 from chroma_nb.rest import failures, wire
 from chroma_nb.rest.dialect_v1 import DialectV1
@@ -132,9 +131,7 @@ def _answer(transport: Transport, path: str) -> Any:
     """What is there, or None where the server has no such thing."""
     try:
         return transport.get(path)
-    except (AuthorizationError, ConnectionFailedError):
-        raise
-    except ChromaNbError:
+    except (NotFoundError, NotSupportedError, InvalidArgumentError):
         return None
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
-from chroma_nb import rules
-from chroma_nb.embedding.spec import EmbeddingSpec, canonical
-from chroma_nb.errors import ChromaNbError, CollectionNotFoundError
+from chroma_nb.errors import NotSupportedError
+from chroma_nb.rest.described import Known
+from chroma_nb.rest.rows import finite
 from chroma_nb.rest.transport import Transport
 from chroma_nb.rest.where_asked import Abilities
-from chroma_nb.types import CollectionInfo, IndexSettings, Kind, MetadataValue, Metric, Records
+from chroma_nb.types import CollectionInfo, Kind, Records
 
-# Where Chroma has no place for the name of an embedding function, it is kept under this key, unseen.
-FUNCTION_KEY = "chroma_nb:embedding_function"
+_PAGE = 1000
 # Filters of servers from 0.4.24 to 0.6.
 OLDER = Abilities(
     negates_documents=True,
@@ -25,189 +23,101 @@ OLDER = Abilities(
     has_key=lambda key: not key.startswith("chroma:"),
     says_key=lambda key: key != "" and not key.startswith("$"),
 )
-# What index settings are called in collection metadata -> here.
-HNSW_KEYS = {
-    "hnsw:space": "space",
-    "hnsw:M": "m",
-    "hnsw:construction_ef": "construction_ef",
-    "hnsw:search_ef": "search_ef",
-    "hnsw:num_threads": "num_threads",
-    "hnsw:resize_factor": "resize_factor",
-}
 
 
-@dataclass(frozen=True)
-class Known:
-    """A collection as a server describes it.
-
-    Attributes:
-        info: what it is; ``version`` is the server's own, if it has one.
-        keys: its metadata keys, with their kinds, if the server tells them.
-    """
-
-    info: CollectionInfo
-    keys: dict[str, tuple[Kind, ...]] | None = None
-
-
-class Dialect(Protocol):
+class Dialect(ABC):
     """A server of Chroma's that is spoken to in the words of its age.
+
+    Args:
+        transport: to the server.
+        api: the path of its API.
+        root: the path above its collections.
+        batch: items written with one request, at most.
 
     Attributes:
         name: for messages.
-        transport: to the server.
-        batch: items written with one request, at most.
         page: items read with one request, at most.
         encodes: whether vectors are taken as base64.
         abilities: what its filters can.
         queries_ids: whether a query can be restricted to ids.
         keeps_documents: whether an update without a document leaves the old one, or takes it away.
-        merges: whether an update merges metadata (and None takes a key away) or replaces it.
+        early: whether it is of the 0.3 line: an update replaces metadata instead of merging it (with None for a key
+            that goes); items of one request all have a document or all have none; pages have no order; vectors of
+            a wrong dimension are refused after the rows were written.
     """
 
     name: str
-    transport: Transport
-    batch: int
-    page: int
     encodes: bool
     abilities: Abilities
     queries_ids: bool
     keeps_documents: bool
-    merges: bool
+    early: bool
+
+    def __init__(self, transport: Transport, api: str, root: str, batch: int) -> None:
+        self.transport, self.batch, self.page = transport, batch, min(batch, _PAGE)
+        self._api, self._collections = api, f"{root}/collections"
+
+    # the server -------------------------------------------------------------------------------
 
     def heartbeat(self) -> int:
         """Nanoseconds since the epoch, by the server's clock."""
-
-    def collections(self) -> list[Known]:
-        """All collections."""
-
-    def by_name(self, name: str) -> Known:
-        """The collection of that name; CollectionNotFoundError."""
-
-    def by_id(self, collection: uuid.UUID) -> Known:
-        """The collection of that id; CollectionNotFoundError."""
-
-    def create(self, info: CollectionInfo) -> Known:
-        """Make a collection."""
-
-    def modify(self, before: CollectionInfo, after: CollectionInfo) -> None:
-        """Change name, metadata and embedding function."""
-
-    def drop(self, info: CollectionInfo) -> None:
-        """Delete a collection."""
+        return int(self.transport.get(f"{self._api}/heartbeat")["nanosecond heartbeat"])
 
     def reset(self) -> None:
         """Delete everything."""
+        self.transport.post(f"{self._api}/reset", repeatable=False)
+
+    # collections ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def collections(self) -> list[Known]:
+        """All collections."""
+
+    @abstractmethod
+    def by_name(self, name: str) -> Known:
+        """The collection of that name; CollectionNotFoundError."""
+
+    @abstractmethod
+    def by_id(self, collection: uuid.UUID) -> Known:
+        """The collection of that id; CollectionNotFoundError."""
+
+    @abstractmethod
+    def create(self, info: CollectionInfo) -> Known:
+        """Make a collection; the server chooses its id."""
+
+    @abstractmethod
+    def modify(self, before: CollectionInfo, after: CollectionInfo) -> None:
+        """Change name, metadata and embedding function."""
+
+    @abstractmethod
+    def drop(self, info: CollectionInfo) -> None:
+        """Delete a collection."""
+
+    # items ------------------------------------------------------------------------------------
 
     def check(self, batch: Records) -> None:
         """NotSupportedError if the server cannot hold these items."""
+        for key, kinds in (batch.metadata or {}).items():
+            if not self.abilities.has_key(key):
+                raise NotSupportedError(f"{self.name} has no metadata keys such as {key!r}: {self.keys_it_has}")
+            if Kind.FLOAT in kinds and not finite(kinds[Kind.FLOAT]):
+                raise NotSupportedError(f"{self.name} has no infinite numbers, as there are under {key!r}.")
+
+    keys_it_has = "those that begin with chroma: are its own. Rename it."
 
     def count(self, collection: uuid.UUID) -> int:
         """How many items a collection has."""
+        return int(self.transport.get(f"{self._collections}/{collection}/count"))
 
     def read(self, collection: uuid.UUID, verb: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer to "get" or "query"."""
+        answer: Mapping[str, Any] = self.transport.post(f"{self._collections}/{collection}/{verb}", body)
+        return answer
 
     def write(self, collection: uuid.UUID, verb: str, body: Mapping[str, Any]) -> None:
         """Do an "add", "update" or "upsert"."""
+        self.transport.post(f"{self._collections}/{collection}/{verb}", body, repeatable=verb != "add")
 
     def delete(self, collection: uuid.UUID, ids: Sequence[str]) -> None:
         """Delete the items of these ids."""
-
-
-def settings_of(metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any] | None) -> IndexSettings:
-    """Index settings from ``hnsw:*`` metadata and from what Chroma 1.x calls the configuration.
-
-    >>> settings_of({"hnsw:space": "cosine"}, None).space
-    <Metric.COSINE: 'cosine'>
-    """
-    settings = IndexSettings()
-    for key, value in (metadata or {}).items():
-        if key.startswith("hnsw:"):
-            try:
-                found = rules.index_settings({key: value})
-            except ChromaNbError:
-                continue  # a setting that only its server understands
-            changed = {name: new for name, new in vars(found).items() if new != getattr(IndexSettings(), name)}
-            settings = replace(settings, **changed)
-    kinds = ("hnsw", "spann", "hnsw_configuration")  # the last one in 0.6
-    index: Mapping[str, Any] = next(
-        (configuration[kind] for kind in kinds if configuration and configuration.get(kind)), {}
-    )
-    named: dict[str, Any] = {
-        "m": index.get("max_neighbors"),
-        "construction_ef": index.get("ef_construction"),
-        "search_ef": index.get("ef_search"),
-        "resize_factor": index.get("resize_factor"),
-        "space": Metric.parse(index["space"]) if index.get("space") else None,
-    }
-    return replace(settings, **{name: value for name, value in named.items() if value is not None})
-
-
-def shown_metadata(metadata: Mapping[str, Any] | None) -> dict[str, MetadataValue] | None:
-    """Collection metadata without what is ours in it."""
-    shown = {key: value for key, value in (metadata or {}).items() if key != FUNCTION_KEY and value is not None}
-    return shown or None
-
-
-def stored_metadata(
-    info: CollectionInfo, *, function: bool = True, settings: bool = False
-) -> dict[str, MetadataValue] | None:
-    """Collection metadata as a server takes it.
-
-    Args:
-        info: of the collection.
-        function: add the embedding function, for want of another place.
-        settings: add those of the index, for want of another place.
-    """
-    added = _settings(info) if settings else {}
-    hidden = {FUNCTION_KEY: info.embedding_function} if function and info.embedding_function is not None else {}
-    return {**added, **{key: _plainly(key, value) for key, value in (info.metadata or {}).items()}, **hidden} or None
-
-
-def _settings(info: CollectionInfo) -> dict[str, MetadataValue]:
-    """Index settings that the metadata does not say."""
-    said, usual = vars(settings_of(info.metadata, None)), vars(IndexSettings())
-    values = {key: vars(info.settings)[name] for key, name in HNSW_KEYS.items()}
-    unsaid = {key: value for key, value in values.items() if value not in (said[HNSW_KEYS[key]], usual[HNSW_KEYS[key]])}
-    return {key: str(value) if isinstance(value, Metric) else value for key, value in unsaid.items()}
-
-
-def _plainly(key: str, value: MetadataValue) -> MetadataValue:
-    """Index settings as servers read them: "l2" for "euclidean", 32 for "32"."""
-    if key in HNSW_KEYS:
-        asked: MetadataValue = getattr(rules.index_settings({key: value}), HNSW_KEYS[key])
-        return str(asked) if isinstance(asked, Metric) else asked
-    return int(value) if key.startswith("hnsw:") and isinstance(value, str) and value.isdecimal() else value
-
-
-def function_of(metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any] | None) -> str | None:
-    """The recorded embedding function (JSON): ours, or one of Chroma's under our name for it.
-
-    >>> function_of(None, {"embedding_function": {"type": "known", "name": "default", "config": {}}})
-    '{"config": {}, "name": "all-MiniLM-L6-v2"}'
-    """
-    ours = (metadata or {}).get(FUNCTION_KEY)
-    if isinstance(ours, str):
-        return ours
-    theirs = (configuration or {}).get("embedding_function") or {}
-    if theirs.get("type") != "known" or not theirs.get("name"):
-        return None
-    return canonical(EmbeddingSpec(theirs["name"], theirs.get("config") or {})).to_json()
-
-
-def function_name(function: str | None) -> str | None:
-    """The name in the JSON of an embedding function."""
-    return None if function is None else str(json.loads(function)["name"])
-
-
-def found_by_id(collections: Sequence[Known], collection: uuid.UUID) -> Known:
-    """The collection of that id, for servers that find none by it; CollectionNotFoundError."""
-    for known in collections:
-        if known.info.id == collection:
-            return known
-    raise CollectionNotFoundError(gone(collection))
-
-
-def gone(collection: uuid.UUID) -> str:
-    """What is said of a collection that a handle still stands for."""
-    return f"This collection was deleted. Make it again with create_collection. (There is none of id {collection}.)"
+        self.transport.post(f"{self._collections}/{collection}/delete", {"ids": list(ids)})

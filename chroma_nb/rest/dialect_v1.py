@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from chroma_nb.errors import NotSupportedError, ServerError
-from chroma_nb.rest import dialect
-from chroma_nb.rest.dialect import Known
-from chroma_nb.rest.dialect_v2 import finite
+from chroma_nb.rest import described
+from chroma_nb.rest.described import Known
+from chroma_nb.rest.dialect import OLDER, Dialect
 from chroma_nb.rest.transport import Transport
-from chroma_nb.types import CollectionInfo, Kind, Records
+from chroma_nb.types import CollectionInfo, Records
 
 API = "/api/v1"
 
 
-class DialectV1:
+class DialectV1(Dialect):
     """A server of Chroma 0.3 to 0.6.
 
     Args:
@@ -35,8 +35,7 @@ class DialectV1:
     encodes = False
 
     def __init__(self, transport: Transport, version: str, tenant: str, database: str, batch: int) -> None:
-        self.transport, self.batch = transport, batch
-        self.page = min(batch, 1000)
+        super().__init__(transport, API, API, batch)
         self.name = f"the API v1 of Chroma {version}"
         numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
         if numbers < (0, 3, 25):
@@ -44,73 +43,57 @@ class DialectV1:
                 f"The server is Chroma {version}, which addresses collections by name: the oldest that can be "
                 "spoken to is 0.3.25."
             )
-        self.merges = numbers >= (0, 4)
-        self._place = {"tenant": tenant, "database": database} if self.merges else {}
+        self.early = numbers < (0, 4)
+        self._place = {"tenant": tenant, "database": database} if not self.early else {}
         self.abilities = replace(
-            dialect.OLDER,
+            OLDER,
             negates_documents=numbers >= (0, 4, 24),
             # 0.3 reads dots in keys as paths into JSON, and quotes as the end of a text.
-            says_key=dialect.OLDER.says_key if self.merges else _plain,
+            says_key=_plain if self.early else OLDER.says_key,
         )
-
-    # the server -------------------------------------------------------------------------------
-
-    def heartbeat(self) -> int:
-        """Nanoseconds since the epoch."""
-        return int(self.transport.get(f"{API}/heartbeat")["nanosecond heartbeat"])
-
-    def reset(self) -> None:
-        """Delete everything."""
-        self.transport.post(f"{API}/reset", repeatable=False)
 
     # collections ------------------------------------------------------------------------------
 
     def collections(self) -> list[Known]:
         """All collections, oldest first."""
-        return [_known(body) for body in self.transport.get(f"{API}/collections", **self._place)]
+        return [_known(body) for body in self.transport.get(self._collections, **self._place)]
 
     def by_name(self, name: str) -> Known:
         """The collection of that name."""
-        return _known(self.transport.get(f"{API}/collections/{quote(name, safe='')}", **self._place))
+        return _known(self.transport.get(f"{self._collections}/{quote(name, safe='')}", **self._place))
 
     def by_id(self, collection: uuid.UUID) -> Known:
         """The collection of that id."""
-        return dialect.found_by_id(self.collections(), collection)
+        return described.found_by_id(self.collections(), collection)
 
     def create(self, info: CollectionInfo) -> Known:
         """Make a collection; the server chooses its id."""
-        metadata = dialect.stored_metadata(info, settings=True)
+        metadata = described.stored_metadata(info, settings=True)
         body = {"name": info.name, "metadata": metadata, "get_or_create": False}
-        path = f"{API}/collections"
+        path = self._collections
         return _known(self.transport.request("POST", path, body, params=self._place, repeatable=False))
 
     def modify(self, before: CollectionInfo, after: CollectionInfo) -> None:
         """Change name, metadata and embedding function."""
         body = {
             "new_name": after.name if after.name != before.name else None,
-            "new_metadata": dialect.stored_metadata(after, settings=True) if _said(after) != _said(before) else None,
+            "new_metadata": described.stored_metadata(after, settings=True) if _said(after) != _said(before) else None,
         }
         if body["new_name"] is not None or body["new_metadata"] is not None:
-            self.transport.request("PUT", f"{API}/collections/{before.id}", body, repeatable=False)
+            self.transport.request("PUT", f"{self._collections}/{before.id}", body, repeatable=False)
 
     def drop(self, info: CollectionInfo) -> None:
         """Delete a collection."""
-        path = f"{API}/collections/{quote(info.name, safe='')}"
+        path = f"{self._collections}/{quote(info.name, safe='')}"
         self.transport.request("DELETE", path, params=self._place, repeatable=False)
 
     # items ------------------------------------------------------------------------------------
 
     def check(self, batch: Records) -> None:
         """NotSupportedError if the server cannot hold these items."""
-        for key, kinds in (batch.metadata or {}).items():
-            if key.startswith("chroma:"):
-                raise NotSupportedError(f"{self.name} keeps metadata keys that begin with chroma: to itself: {key!r}.")
-            if Kind.FLOAT in kinds and not finite(kinds[Kind.FLOAT]):
-                raise NotSupportedError(f"{self.name} has no infinite numbers, as there are under {key!r}.")
-
-    def count(self, collection: uuid.UUID) -> int:
-        """How many items a collection has."""
-        return int(self.transport.get(f"{API}/collections/{collection}/count"))
+        super().check(batch)
+        if self.early and any("'" in id_ for id_ in batch.ids.to_pylist()):
+            raise NotSupportedError(f"{self.name} finds no ids with an apostrophe: they break its SQL.")
 
     def read(self, collection: uuid.UUID, verb: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer to "get" or "query"."""
@@ -120,16 +103,7 @@ class DialectV1:
             "where_document": {},
             **{name: value for name, value in body.items() if value is not None},
         }
-        answer: Mapping[str, Any] = self.transport.post(f"{API}/collections/{collection}/{verb}", asked)
-        return answer
-
-    def write(self, collection: uuid.UUID, verb: str, body: Mapping[str, Any]) -> None:
-        """Do an "add", "update" or "upsert"."""
-        self.transport.post(f"{API}/collections/{collection}/{verb}", body, repeatable=verb != "add")
-
-    def delete(self, collection: uuid.UUID, ids: Sequence[str]) -> None:
-        """Delete the items of these ids."""
-        self.transport.post(f"{API}/collections/{collection}/delete", {"ids": list(ids)})
+        return super().read(collection, verb, asked)
 
 
 def _known(body: Any) -> Known:
@@ -140,10 +114,10 @@ def _known(body: Any) -> Known:
         CollectionInfo(
             id=uuid.UUID(body["id"]),
             name=body["name"],
-            metadata=dialect.shown_metadata(metadata),
-            settings=dialect.settings_of(metadata, None),
+            metadata=described.shown_metadata(metadata),
+            settings=described.settings_of(metadata, None),
             dimension=body.get("dimension"),
-            embedding_function=dialect.function_of(metadata, None),
+            embedding_function=described.function_of(metadata, None),
             version=int(body.get("version") or 0) + int(body.get("log_position") or 0),
         )
     )

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from chroma_nb.embedding.spec import MINILM_NAME
 from chroma_nb.errors import CollectionNotFoundError, NotFoundError, NotSupportedError
-from chroma_nb.rest import dialect
-from chroma_nb.rest.dialect import OLDER, Known
+from chroma_nb.rest import described
+from chroma_nb.rest.described import Known
+from chroma_nb.rest.dialect import OLDER, Dialect
 from chroma_nb.rest.transport import Transport
 from chroma_nb.rest.where_asked import Abilities
 from chroma_nb.types import CollectionInfo, IndexSettings, Kind, Records
@@ -27,7 +24,7 @@ _LIST_PAGE = 100
 _THEIR_MINILM = {"type": "known", "name": "default", "config": {}}
 
 
-class DialectV2:
+class DialectV2(Dialect):
     """A server or cluster of Chroma 1.x.
 
     Args:
@@ -40,14 +37,14 @@ class DialectV2:
     """
 
     name = "Chroma's API v2"
-    merges = True
+    early = False
 
     def __init__(self, transport: Transport, tenant: str, database: str, batch: int, *, encodes: bool) -> None:
-        self.transport, self.batch, self.encodes = transport, batch, encodes
-        self.page = min(batch, 1000)
+        self._place = f"{API}/tenants/{quote(tenant, safe='')}/databases/{quote(database, safe='')}"
+        super().__init__(transport, API, self._place, batch)
+        self.encodes = encodes
         self.queries_ids = self.keeps_documents = self._today = encodes
         self._ordinary = (tenant, database) == (DEFAULT_TENANT, DEFAULT_DATABASE)
-        self._root = f"{API}/tenants/{quote(tenant, safe='')}/databases/{quote(database, safe='')}"
         self.abilities = (
             Abilities(negates_documents=True, patterns=True, trusted=True, has_key=_has_key, says_key=_has_key)
             if encodes
@@ -58,11 +55,7 @@ class DialectV2:
 
     def check_place(self) -> None:
         """NotFoundError if tenant or database do not exist."""
-        self.transport.get(self._root)
-
-    def heartbeat(self) -> int:
-        """Nanoseconds since the epoch."""
-        return int(self.transport.get(f"{API}/heartbeat")["nanosecond heartbeat"])
+        self.transport.get(self._place)
 
     def reset(self) -> None:
         """Delete everything."""
@@ -71,7 +64,7 @@ class DialectV2:
                 "A reset would delete the data of all tenants of this server, not only of this database. Delete its "
                 "collections one by one."
             )
-        self.transport.post(f"{API}/reset", repeatable=False)
+        super().reset()
 
     # collections ------------------------------------------------------------------------------
 
@@ -79,7 +72,7 @@ class DialectV2:
         """All collections, in alphabetical order: the server keeps none."""
         found: dict[str, Known] = {}
         while True:
-            page = self.transport.get(f"{self._root}/collections", limit=_LIST_PAGE, offset=len(found))
+            page = self.transport.get(self._collections, limit=_LIST_PAGE, offset=len(found))
             fresh = {body["id"]: _known(body) for body in page if body["id"] not in found}
             found |= fresh
             if len(page) < _LIST_PAGE or not fresh:
@@ -88,18 +81,18 @@ class DialectV2:
     def by_name(self, name: str) -> Known:
         """The collection of that name."""
         try:
-            return _known(self.transport.get(f"{self._root}/collections/{quote(name, safe='')}"))
+            return _known(self.transport.get(f"{self._collections}/{quote(name, safe='')}"))
         except NotFoundError as error:
             raise CollectionNotFoundError(f"Collection {name} does not exist.") from error
 
     def by_id(self, collection: uuid.UUID) -> Known:
         """The collection of that id."""
         if not self._today:
-            return dialect.found_by_id(self.collections(), collection)
+            return described.found_by_id(self.collections(), collection)
         try:
-            return _known(self.transport.get(f"{self._root}/collections/by-id/{collection}"))
+            return _known(self.transport.get(f"{self._collections}/by-id/{collection}"))
         except NotFoundError as error:
-            raise CollectionNotFoundError(dialect.gone(collection)) from error
+            raise CollectionNotFoundError(described.gone(collection)) from error
 
     def create(self, info: CollectionInfo) -> Known:
         """Make a collection; the server chooses its id."""
@@ -108,7 +101,7 @@ class DialectV2:
             body |= {"metadata": _metadata(info), "configuration": _configuration(info)}
         else:
             body |= {"metadata": _older_metadata(info)}
-        return _known(self.transport.post(f"{self._root}/collections", body, repeatable=False))
+        return _known(self.transport.post(self._collections, body, repeatable=False))
 
     def modify(self, before: CollectionInfo, after: CollectionInfo) -> None:
         """Change name, metadata and embedding function."""
@@ -121,11 +114,11 @@ class DialectV2:
         if after.embedding_function != before.embedding_function and _is_minilm(after) and self._today:
             body["new_configuration"] = {"embedding_function": _THEIR_MINILM}
         if body:
-            self.transport.request("PUT", f"{self._root}/collections/{before.id}", body, repeatable=False)
+            self.transport.request("PUT", f"{self._collections}/{before.id}", body, repeatable=False)
 
     def drop(self, info: CollectionInfo) -> None:
         """Delete a collection."""
-        path = f"{self._root}/collections/{quote(info.name, safe='')}"
+        path = f"{self._collections}/{quote(info.name, safe='')}"
         self.transport.request("DELETE", path, repeatable=False)
 
     # items ------------------------------------------------------------------------------------
@@ -134,31 +127,9 @@ class DialectV2:
         """NotSupportedError if the server cannot hold these items."""
         if "" in batch.ids.to_pylist():
             raise NotSupportedError(f"{self.name} has no empty ids.")
-        for key, kinds in (batch.metadata or {}).items():
-            if not self.abilities.has_key(key):
-                raise NotSupportedError(
-                    f"{self.name} has no metadata keys that are empty or begin with $, # or chroma:, such as {key!r}. "
-                    "Rename it."
-                )
-            if Kind.FLOAT in kinds and not finite(kinds[Kind.FLOAT]):
-                raise NotSupportedError(f"{self.name} has no infinite numbers, as there are under {key!r}.")
+        super().check(batch)
 
-    def count(self, collection: uuid.UUID) -> int:
-        """How many items a collection has."""
-        return int(self.transport.get(f"{self._root}/collections/{collection}/count"))
-
-    def read(self, collection: uuid.UUID, verb: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The answer to "get" or "query"."""
-        answer: Mapping[str, Any] = self.transport.post(f"{self._root}/collections/{collection}/{verb}", body)
-        return answer
-
-    def write(self, collection: uuid.UUID, verb: str, body: Mapping[str, Any]) -> None:
-        """Do an "add", "update" or "upsert"."""
-        self.transport.post(f"{self._root}/collections/{collection}/{verb}", body, repeatable=verb != "add")
-
-    def delete(self, collection: uuid.UUID, ids: Sequence[str]) -> None:
-        """Delete the items of these ids."""
-        self.transport.post(f"{self._root}/collections/{collection}/delete", {"ids": list(ids)})
+    keys_it_has = "none may be empty or begin with $, # or chroma:. Rename it."
 
 
 def _known(body: Mapping[str, Any]) -> Known:
@@ -166,10 +137,10 @@ def _known(body: Mapping[str, Any]) -> Known:
     info = CollectionInfo(
         id=uuid.UUID(body["id"]),
         name=body["name"],
-        metadata=dialect.shown_metadata(metadata),
-        settings=_without_defaults(dialect.settings_of(metadata, configuration), metadata),
+        metadata=described.shown_metadata(metadata),
+        settings=_without_defaults(described.settings_of(metadata, configuration), metadata),
         dimension=body.get("dimension"),
-        embedding_function=dialect.function_of(metadata, configuration),
+        embedding_function=described.function_of(metadata, configuration),
         version=int(body.get("version") or 0) + int(body.get("log_position") or 0),
     )
     return Known(info, _keys(body.get("schema")))
@@ -191,11 +162,11 @@ def _keys(schema: Mapping[str, Any] | None) -> dict[str, tuple[Kind, ...]] | Non
 
 
 def _metadata(info: CollectionInfo) -> dict[str, Any] | None:
-    return dialect.stored_metadata(info, function=not _is_minilm(info))
+    return described.stored_metadata(info, function=not _is_minilm(info))
 
 
 def _older_metadata(info: CollectionInfo) -> dict[str, Any] | None:
-    return dialect.stored_metadata(info, settings=True)
+    return described.stored_metadata(info, settings=True)
 
 
 def _configuration(info: CollectionInfo) -> dict[str, Any]:
@@ -212,14 +183,9 @@ def _configuration(info: CollectionInfo) -> dict[str, Any]:
 
 
 def _is_minilm(info: CollectionInfo) -> bool:
-    return dialect.function_name(info.embedding_function) == MINILM_NAME
+    return described.function_name(info.embedding_function) == MINILM_NAME
 
 
 def _has_key(key: str) -> bool:
     # A key that begins with "chroma:" is taken for the server's own: it stops a server of 1.5.9 from writing at all.
     return key != "" and not key.startswith(("$", "#", "chroma:"))
-
-
-def finite(column: pa.Array) -> bool:
-    """Whether no number of a column is infinite."""
-    return bool(np.isfinite(pc.drop_null(column).to_numpy(zero_copy_only=False)).all())

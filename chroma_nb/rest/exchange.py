@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -79,6 +80,11 @@ class Receiver:
             if self._in_flight > _IN_FLIGHT * options.max_body_bytes:
                 raise OverloadedError("The server holds as many bytes of other requests as it may. Try again later.")
 
+    async def skip(self, receive: Receive) -> None:
+        """Read what is still to come of a request that is answered already, for a moment."""
+        with contextlib.suppress(DisconnectedError):
+            await self._drain(receive)
+
     async def _next(self, receive: Receive, seconds: float) -> MutableMapping[str, Any]:
         try:
             async with asyncio.timeout(seconds):
@@ -138,9 +144,14 @@ class Incoming:
 
 
 async def send_json(
-    send: Send, content: bytes, status: int = 200, headers: list[tuple[bytes, bytes]] | None = None
+    send: Send,
+    content: bytes,
+    status: int = 200,
+    headers: list[tuple[bytes, bytes]] | None = None,
+    *,
+    ends: bool = True,
 ) -> None:
-    """Answer with JSON."""
+    """Answer with JSON; unless it ends the exchange, an empty piece of the body has to follow."""
     await send(
         {
             "type": "http.response.start",
@@ -152,11 +163,28 @@ async def send_json(
             ],
         }
     )
-    await send({"type": "http.response.body", "body": content})
+    await send({"type": "http.response.body", "body": content, "more_body": not ends})
 
 
-async def send_error(scope: Scope, send: Send, error: ChromaNbError) -> None:
-    """Answer with an error: what is wrong, and nothing of the inside."""
+async def refuse(scope: Scope, receive: Receive, send: Send, error: ChromaNbError, receiver: Receiver) -> None:
+    """Answer with an error before the body is read, and close the connection.
+
+    Of what is sent nevertheless some is read, or else closing would take the answer from who still sends.
+    """
+    await send_error(scope, send, error, closes=True)
+    await receiver.skip(receive)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def send_error(scope: Scope, send: Send, error: ChromaNbError, *, closes: bool = False) -> None:
+    """Answer with an error: what is wrong, and nothing of the inside.
+
+    Args:
+        scope: of the request.
+        send: where to.
+        error: what is wrong.
+        closes: whether the connection is closed, after an empty piece of the body that has to follow.
+    """
     looked_up = (header(scope, b"user-agent") or b"").startswith(_LOOKS_UP)
     content: dict[str, Any] = dict(wire.error_body(error, looked_up=looked_up))
     headers: list[tuple[bytes, bytes]] = []
@@ -166,6 +194,6 @@ async def send_error(scope: Scope, send: Send, error: ChromaNbError) -> None:
         headers.append((b"www-authenticate", b"Bearer"))
     if error.http_status == 503:
         headers.append((b"retry-after", b"1"))
-    if isinstance(error, SlowRequestError | RequestTooLargeError | OverloadedError):
+    if closes or isinstance(error, SlowRequestError | RequestTooLargeError | OverloadedError):
         headers.append((b"connection", b"close"))  # what is still to come of the body is not read
-    await send_json(send, encode(content), error.http_status, headers)
+    await send_json(send, encode(content), error.http_status, headers, ends=not closes)

@@ -38,10 +38,7 @@ _REPR = re.compile(r"(?P<name>\w+)\((?P<text>['\"].*['\"]),?\)", re.DOTALL)
 
 def answered(status: int, body: Any) -> ChromaNbError:
     """The error that our own server answered with."""
-    named = re.match(r"\w+", body["error"]) if _said(body, "error") else None
-    if named is None or named[0] not in error_types():
-        return foreign(status, body)
-    return wire.error_of(status, body)
+    return wire.error_of(body) or foreign(status, body)
 
 
 def foreign(status: int, body: Any) -> ChromaNbError:
@@ -112,7 +109,9 @@ def _by_status(status: int, text: str) -> ChromaNbError | None:
     classes: dict[int, type[ChromaNbError]] = {
         400: InvalidArgumentError,
         404: NotFoundError,
+        405: NotSupportedError,
         409: AlreadyExistsError,
+        410: NotSupportedError,
         422: InvalidArgumentError,
         501: NotSupportedError,
     }

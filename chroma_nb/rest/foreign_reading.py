@@ -18,7 +18,7 @@ from chroma_nb.rest.ranking import nearest
 from chroma_nb.rest.rows import joined, joined_hits, records_of_rows
 from chroma_nb.rest.where_asked import Asked
 from chroma_nb.rest.where_rows import holding, needs
-from chroma_nb.types import BoolArray, Hits, IntArray, Matrix, Records, Selection
+from chroma_nb.types import BoolArray, CollectionInfo, Hits, IntArray, Matrix, Records, Selection
 from chroma_nb.where import Where
 
 # So many items are fetched, at most, to do here what a server cannot do.
@@ -39,6 +39,21 @@ class Reader:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
+        self._dimensions: dict[uuid.UUID, int] = {}  # which never change
+
+    def with_dimension(self, info: CollectionInfo) -> CollectionInfo:
+        """The same, with the dimension of its vectors where the server does not tell it."""
+        dimension = info.dimension or self._dimensions.get(info.id)
+        if dimension is None:
+            one = self._read(info.id, Asked(), frozenset({"embeddings"}), limit=1).embeddings
+            dimension = None if one is None or len(one) == 0 else one.shape[1]
+        if dimension is not None:
+            self._dimensions[info.id] = dimension
+        return replace(info, dimension=dimension)
+
+    def info(self, collection: uuid.UUID) -> CollectionInfo:
+        """The collection, with its dimension."""
+        return self.with_dimension(self._dialect.by_id(collection).info)
 
     def known(self, collection: uuid.UUID, ids: Sequence[str]) -> BoolArray:
         """Which of these ids the collection holds."""
@@ -65,7 +80,8 @@ class Reader:
         if asked.nothing or limit == 0 or beyond or (selection.ids is not None and not selection.ids):
             return self._empty(collection, include, dimension=True)
         pages = self._pages(collection, selection, asked, include, limit, offset)
-        if not (asked.exact and selection.ids is None):  # else the server has cut out what is wanted
+        # Elsewhere the server has cut out what is wanted.
+        if not asked.exact or selection.ids is not None or self._dialect.early:
             pages = _cut(pages, offset, limit)
         found = joined([self._empty(collection, include), *pages])
         return found if len(found) else self._empty(collection, include, dimension=True)
@@ -87,6 +103,9 @@ class Reader:
             for some in batches.chunks(selection.ids, size):
                 found = self._read(collection, asked, wanted, ids=some)
                 yield _passing(_in_order(found, some), tree, include)
+            return
+        if self._dialect.early:
+            yield _passing(self._read(collection, asked, wanted), tree, include)
             return
         at, left = (offset, limit) if asked.exact else (0, None)
         while left is None or left > 0:
@@ -123,7 +142,7 @@ class Reader:
         found = records_of_rows([], *([] if name in include else None for name in _COLUMNS))
         if not dimension or found.embeddings is None:
             return found
-        length = self._dialect.by_id(collection).info.dimension or 0
+        length = self.info(collection).dimension or 0
         return replace(found, embeddings=np.empty((0, length), dtype=np.float32))
 
     # query ------------------------------------------------------------------------------------
@@ -198,11 +217,10 @@ class Reader:
                 "condition that the server understands ($eq, $in, $gt, ..., $contains in documents), or leave exact "
                 "out."
             )
-        return nearest(self._dialect.by_id(collection).info, found, vectors, n_results, include)
+        return nearest(self.info(collection), found, vectors, n_results, include)
 
     def _no_hits(self, collection: uuid.UUID, vectors: Matrix, include: frozenset[str]) -> Hits:
-        info = self._dialect.by_id(collection).info
-        return nearest(info, self._empty(collection, _EVERYTHING), vectors, 1, include)
+        return nearest(self.info(collection), self._empty(collection, _EVERYTHING), vectors, 1, include)
 
 
 _COLUMNS = ("documents", "metadatas", "embeddings")

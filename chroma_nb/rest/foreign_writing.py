@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from chroma_nb.columns import texts as texts_of
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.rest import batches, wire_items
 from chroma_nb.rest.dialect import Dialect
 from chroma_nb.rest.foreign_reading import Reader
 from chroma_nb.rest.remote import missing_items
 from chroma_nb.rest.rows import metadata_rows
+from chroma_nb.store.writing import wrong_dimension
 from chroma_nb.types import IntArray, MetadataValue, Records, Selection
 
 _Row = Mapping[str, MetadataValue | None]
@@ -35,7 +37,7 @@ class Writer:
 
     def add(self, collection: uuid.UUID, batch: Records) -> int:
         """Add the items whose ids are new; how many."""
-        self._dialect.check(batch)
+        self._check(collection, batch)
         known = self._reader.known(collection, batch.ids.to_pylist())
         fresh = batch.take(np.flatnonzero(~known)) if known.any() else batch
         if len(fresh):
@@ -44,7 +46,7 @@ class Writer:
 
     def update(self, collection: uuid.UUID, batch: Records, *, merge: bool) -> None:
         """Change what is given of existing items."""
-        self._dialect.check(batch)
+        self._check(collection, batch)
         ids = batch.ids.to_pylist()
         old = self._old(collection, batch)
         known = np.fromiter((id_ in old for id_ in ids), dtype=np.bool_, count=len(ids))
@@ -55,7 +57,7 @@ class Writer:
 
     def upsert(self, collection: uuid.UUID, batch: Records, *, merge: bool) -> None:
         """Update the items that exist, add the others."""
-        self._dialect.check(batch)
+        self._check(collection, batch)
         old = self._old(collection, batch)
         if batch.embeddings is None:
             if len(old) < len(batch):
@@ -73,13 +75,21 @@ class Writer:
 
     # inside -----------------------------------------------------------------------------------
 
+    def _check(self, collection: uuid.UUID, batch: Records) -> None:
+        self._dialect.check(batch)
+        if batch.embeddings is not None and self._dialect.early:
+            info = self._reader.info(collection)
+            given = batch.embeddings.shape[1]
+            if info.dimension not in (None, given):
+                raise wrong_dimension(info, given)
+
     def _old(self, collection: uuid.UUID, batch: Records) -> dict[str, tuple[_Row, str | None]]:
         """Metadata and documents of the items that are there already, as far as they are needed; by id."""
         include = frozenset({"metadatas"} if batch.metadata is not None else ())
         if batch.documents is not None and batch.documents.null_count and not self._dialect.keeps_documents:
             include |= {"documents"}
         found = self._reader.get(collection, Selection(ids=batch.ids.to_pylist()), include)
-        documents = [None] * len(found) if found.documents is None else wire_items.texts(found.documents)
+        documents = [None] * len(found) if found.documents is None else texts_of(found.documents)
         rows = metadata_rows(found.metadata, len(found))
         return dict(zip(found.ids.to_pylist(), zip(rows, documents, strict=True), strict=True))
 
@@ -88,7 +98,7 @@ class Writer:
     ) -> tuple[list[_Row] | None, list[str | None] | None]:
         """Metadata and documents to be sent, so that nothing is lost and nothing stays that should not."""
         ids = batch.ids.to_pylist()
-        documents = None if batch.documents is None else wire_items.texts(batch.documents)
+        documents = None if batch.documents is None else texts_of(batch.documents)
         keeps = np.zeros(len(batch), dtype=np.bool_) if batch.keeps is None else batch.keeps
         rows: list[_Row] | None = None
         if batch.metadata is not None:
@@ -105,7 +115,7 @@ class Writer:
     def _row(self, new: _Row, old: _Row | None, *, keep: bool, merge: bool) -> _Row:
         if old is None:
             return new
-        if self._dialect.merges:
+        if not self._dialect.early:
             dropped = {} if merge or keep else dict.fromkeys(old)
             return {} if keep else {**dropped, **new}
         return old if keep else {**old, **new} if merge else new
@@ -119,18 +129,25 @@ class Writer:
         documents: Sequence[str | None] | None = None,
     ) -> None:
         if documents is None and batch.documents is not None:
-            documents = wire_items.texts(batch.documents)
+            documents = texts_of(batch.documents)
+
+        gaps = not self._dialect.early
+        no_metadata: _Row | None = None if gaps else {}
 
         def write(part: Records, at: IntArray) -> None:
+            texts = None if documents is None else [documents[position] for position in at]
             body: dict[str, Any] = {
                 "ids": part.ids.to_pylist(),
                 "embeddings": self._vectors(part),
-                "documents": None if documents is None else [documents[position] for position in at],
-                "metadatas": None if rows is None else [rows[position] or None for position in at],
+                "documents": texts if gaps or texts is None or texts[0] is not None else None,
+                "metadatas": None if rows is None else [rows[position] or no_metadata for position in at],
             }
             self._dialect.write(collection, call, body)
 
-        batches.write_parts(call, batch, batches.parts(batch, self._dialect.batch), write)
+        pieces = batches.parts(batch, self._dialect.batch)
+        if documents is not None and not gaps:
+            pieces = (run for piece in pieces for run in _runs(piece, documents))
+        batches.write_parts(call, batch, pieces, write)
 
     def _vectors(self, batch: Records) -> Any:
         if batch.embeddings is None:
@@ -140,3 +157,9 @@ class Writer:
 
 def _new_rows(batch: Records) -> list[_Row] | None:
     return None if batch.metadata is None else list(metadata_rows(batch.metadata, len(batch)))
+
+
+def _runs(positions: IntArray, documents: Sequence[str | None]) -> list[IntArray]:
+    """Stretches of items that all have a document, or all have none."""
+    there = np.array([documents[position] is not None for position in positions])
+    return np.split(positions, np.flatnonzero(np.diff(there)) + 1)

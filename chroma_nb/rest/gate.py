@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from chroma_nb.errors import AuthorizationError, ChromaNbError, OverloadedError
-from chroma_nb.rest.exchange import Receive, Scope, Send, header, send_error
+from chroma_nb.rest.exchange import Receive, Receiver, Scope, Send, header, refuse
 from chroma_nb.rest.options import ServerOptions
 from chroma_nb.rest.refusals import UnauthenticatedError
 from chroma_nb.rest.routes import OPERATIONS
@@ -69,6 +69,8 @@ class Gate:
     def __init__(self, app: App, options: ServerOptions) -> None:
         self._app = app
         self._options = options
+        self._hosts = options.answered_hosts
+        self._receiver = Receiver(options)
         self._token = None if options.token is None else options.token.encode()
         self._at_work = 0
 
@@ -83,7 +85,7 @@ class Gate:
         is_open = scope["path"] in _OPEN
         refusal = self._refusal(scope, is_open=is_open)
         if refusal is not None:
-            await send_error(scope, send, refusal)
+            await refuse(scope, receive, send, refusal, self._receiver)
             return
         self._at_work += not is_open
         try:
@@ -93,10 +95,10 @@ class Gate:
 
     def _refusal(self, scope: Scope, *, is_open: bool) -> ChromaNbError | None:
         host = header(scope, b"host")
-        if self._options.hosts is not None and _name(host) not in self._options.hosts:
+        if self._hosts is not None and _name(host) not in self._hosts:
             return AuthorizationError(
-                "This server listens on the loopback address and answers requests for that only, not for "
-                f"{_shown(host)}."
+                f"This server answers requests for the names it was told only, not for {_shown(host)}. "
+                f"Allow that with --allow-host {_shown(host)}"
             )
         origin = header(scope, b"origin")
         if origin is not None and not self._may_come_from(origin, host):
@@ -114,11 +116,11 @@ class Gate:
     def _may_come_from(self, origin: bytes, host: bytes | None) -> bool:
         # A page of anywhere may send a plain POST without asking first; only the answer is kept from it.
         text = origin.decode("latin-1")
-        return (
-            text in self._options.cors_origins
-            or "*" in self._options.cors_origins
-            or (host is not None and text.split("://")[-1] == host.decode("latin-1"))
-        )
+        if text in self._options.cors_origins or "*" in self._options.cors_origins:
+            return True
+        # Where any name is answered to and nothing else is asked for, one's own name says nothing.
+        guarded = self._hosts is not None or self._token is not None
+        return guarded and host is not None and text.split("://")[-1] == host.decode("latin-1")
 
     def _knows_token(self, scope: Scope) -> bool:
         known = False

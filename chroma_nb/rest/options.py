@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from chroma_nb.errors import InvalidArgumentError
 
 MIB = 1024 * 1024
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class ServerOptions:
         allow_reset: whether ``/reset`` may delete everything.
         allow_sql: whether ``/raw_sql`` may read with DuckDB's SQL.
         cors_origins: origins whose pages may call the server from a browser, such as "http://localhost:3000".
-        hosts: names that the ``Host`` header may have; None: any. Set when the server listens on loopback only,
-            against pages that let their own name point there.
+        hosts: names that the ``Host`` header may have, or "*" for any, against pages that let their own name point
+            here; None: with a token any, else those of this machine's loopback address.
         max_batch_size: items of one ``add``, ``update``, ``upsert`` or ``known``.
         max_body_bytes: of one request.
         max_results: ``n_results`` of one query.
@@ -54,6 +55,18 @@ class ServerOptions:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})*", self.client_version):
             raise InvalidArgumentError(f"A version is like 0.3.29, got {self.client_version!r}")
+
+    @property
+    def answered_hosts(self) -> frozenset[str] | None:
+        """The names that are answered to; None: any.
+
+        >>> sorted(ServerOptions().answered_hosts), ServerOptions(token="...").answered_hosts
+        (['127.0.0.1', '::1', 'localhost'], None)
+        """
+        hosts = self.hosts
+        if hosts is None:
+            return LOOPBACK if self.token is None else None
+        return None if "*" in hosts else hosts
 
     @property
     def listed_fields(self) -> tuple[str, ...]:

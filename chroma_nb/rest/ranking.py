@@ -18,8 +18,7 @@ def nearest(info: CollectionInfo, items: Records, vectors: Matrix, n_results: in
     """
     store = LocalStore()
     try:
-        dimension = info.dimension if len(items) == 0 else None
-        made = store.create_collection(replace(info, dimension=dimension, version=0))
+        made = store.create_collection(replace(info, version=0))
         if len(items):
             store.add(made.id, Records(items.ids, embeddings=items.embeddings))
         hits = store.query(made.id, vectors, n_results, Selection(), frozenset(), exact=True)

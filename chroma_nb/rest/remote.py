@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,22 +14,16 @@ import pyarrow as pa
 from chroma_nb.errors import CollectionNotFoundError, IDNotFoundError, NotSupportedError, suggest
 from chroma_nb.rest.remote_snapshot import Snapshots
 from chroma_nb.rest.transport import Transport
-from chroma_nb.store.protocol import Progress, Snapshot
+from chroma_nb.store.protocol import Progress, Snapshot, Store
 from chroma_nb.types import (
     BoolArray,
     CollectionInfo,
-    CollectionStats,
-    Hits,
-    Matrix,
-    MetadataValue,
-    Records,
-    Selection,
 )
 
 SAMPLE = 20_000
 
 
-class RemoteStore(ABC):
+class RemoteStore(Store):
     """A `chroma_nb.store.protocol.Store` on a server.
 
     What differs from a store on this machine, whatever the server: a write that takes several requests is
@@ -41,15 +35,10 @@ class RemoteStore(ABC):
         location: the address, as people are told it.
         max_batch_size: how many items the server takes with one request; larger calls are split.
         sample: how many items a snapshot holds, at most.
-
-    Attributes:
-        read_only: False; what a client may do, the server says.
     """
 
-    read_only: ClassVar[bool] = False
-
     def __init__(self, transport: Transport, location: str, max_batch_size: int, sample: int = SAMPLE) -> None:
-        self.location, self.max_batch_size = location, max_batch_size
+        self._location, self.max_batch_size = location, max_batch_size
         self.transport = transport
         self._lock = threading.Lock()
         self._views: dict[uuid.UUID, dict[str, str]] = {}
@@ -58,96 +47,15 @@ class RemoteStore(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.location!r})"
 
-    # collections ------------------------------------------------------------------------------
+    @property
+    def read_only(self) -> bool:
+        """False; what a client may do, the server says."""
+        return False
 
-    @abstractmethod
-    def heartbeat(self) -> int:
-        """Nanoseconds since the epoch, by the server's clock."""
-
-    @abstractmethod
-    def list_collections(self) -> list[CollectionInfo]:
-        """All collections."""
-
-    @abstractmethod
-    def collection(self, name: str) -> CollectionInfo:
-        """The collection of that name."""
-
-    @abstractmethod
-    def collection_by_id(self, collection: uuid.UUID) -> CollectionInfo:
-        """The collection of that id, as it is now."""
-
-    @abstractmethod
-    def create_collection(self, info: CollectionInfo) -> CollectionInfo:
-        """Make a collection."""
-
-    @abstractmethod
-    def modify_collection(
-        self,
-        collection: uuid.UUID,
-        *,
-        name: str | None = None,
-        metadata: Mapping[str, MetadataValue] | None = None,
-        embedding_function: str | None = None,
-    ) -> CollectionInfo:
-        """Change what is given."""
-
-    @abstractmethod
-    def delete_collection(self, collection: uuid.UUID) -> None:
-        """Delete a collection with all its items."""
-
-    @abstractmethod
-    def reset(self) -> None:
-        """Delete every collection."""
-
-    @abstractmethod
-    def stats(self, collection: uuid.UUID) -> CollectionStats:
-        """Count, metadata keys and state of the index."""
-
-    # items ------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def known(self, collection: uuid.UUID, ids: Sequence[str]) -> BoolArray:
-        """Which of these ids the collection holds."""
-
-    @abstractmethod
-    def add(self, collection: uuid.UUID, batch: Records, *, function: str | None = None) -> int:
-        """Add the items whose ids are new and skip the others."""
-
-    @abstractmethod
-    def update(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
-        """Change what is given of existing items."""
-
-    @abstractmethod
-    def upsert(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
-        """Update the items that exist, add the others."""
-
-    @abstractmethod
-    def delete(self, collection: uuid.UUID, selection: Selection) -> int:
-        """Delete the selected items."""
-
-    @abstractmethod
-    def get(
-        self,
-        collection: uuid.UUID,
-        selection: Selection,
-        include: frozenset[str],
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> Records:
-        """The selected items."""
-
-    @abstractmethod
-    def query(
-        self,
-        collection: uuid.UUID,
-        vectors: Matrix,
-        n_results: int,
-        selection: Selection,
-        include: frozenset[str],
-        *,
-        exact: bool = False,
-    ) -> Hits:
-        """The nearest selected items of each row of ``vectors``."""
+    @property
+    def location(self) -> str:
+        """The address, with tenant and database if they are not the usual ones."""
+        return self._location
 
     def build_index(self, collection: uuid.UUID, progress: Progress | None = None) -> None:
         """Servers see to their indexes themselves."""
@@ -200,6 +108,18 @@ class RemoteStore(ABC):
         """Close the connections, and forget maps and views."""
         self._snapshots.close()
         self.transport.close()
+
+
+_NAMES = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*", re.ASCII)
+
+
+def can_be_asked_for(name: str) -> bool:
+    """Whether a collection of any server may have that name: others do not stay one part of an address.
+
+    >>> can_be_asked_for("docs.v2"), can_be_asked_for(".."), can_be_asked_for("a/b"), can_be_asked_for("")
+    (True, False, False, False)
+    """
+    return _NAMES.fullmatch(name) is not None
 
 
 def not_found(name: str, there: Sequence[CollectionInfo]) -> CollectionNotFoundError:

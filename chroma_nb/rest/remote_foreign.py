@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from chroma_nb.errors import CollectionExistsError, CollectionNotFoundError
-from chroma_nb.rest.dialect import Dialect, Known
+from chroma_nb.rest.described import Known
+from chroma_nb.rest.dialect import Dialect
 from chroma_nb.rest.foreign_reading import Reader
 from chroma_nb.rest.foreign_writing import Writer
-from chroma_nb.rest.remote import SAMPLE, RemoteStore, not_found
+from chroma_nb.rest.remote import SAMPLE, RemoteStore, can_be_asked_for, not_found
 from chroma_nb.rest.rows import metadata_of_rows
 from chroma_nb.types import (
     BoolArray,
@@ -51,6 +53,8 @@ class ForeignServerStore(RemoteStore):
         self._reader = Reader(dialect)
         self._writer = Writer(dialect, self._reader)
         self._seen: dict[uuid.UUID, tuple[tuple[int, int], int]] = {}
+        # What was seen before this client is not known: no version may look like one that another client told.
+        self._first_version = time.time_ns() // 1_000_000
         self._keys: dict[uuid.UUID, tuple[int, dict[str, tuple[Kind, ...]]]] = {}
 
     # collections ------------------------------------------------------------------------------
@@ -63,10 +67,15 @@ class ForeignServerStore(RemoteStore):
         """All collections; API v2 keeps no order, they come by name."""
         with self._lock:
             versions = {collection: version for collection, (_, version) in self._seen.items()}
-        return [replace(known.info, version=versions.get(known.info.id, 0)) for known in self._dialect.collections()]
+        return [
+            replace(known.info, version=versions.get(known.info.id, self._first_version))
+            for known in self._dialect.collections()
+        ]
 
     def collection(self, name: str) -> CollectionInfo:
         """The collection of that name."""
+        if not can_be_asked_for(name):
+            raise not_found(name, self.list_collections())
         try:
             known = self._dialect.by_name(name)
         except CollectionNotFoundError as error:
@@ -82,10 +91,11 @@ class ForeignServerStore(RemoteStore):
         """With a version that grows when a change is seen: of the number of items, or of the server's own version."""
         mark = count, known.info.version
         with self._lock:
-            before, version = self._seen.get(known.info.id, (mark, 0))
+            before, version = self._seen.get(known.info.id, (mark, self._first_version))
             version += before != mark
             self._seen[known.info.id] = mark, version
-        return replace(known.info, version=version)
+        info = known.info if known.info.dimension or not count else self._reader.with_dimension(known.info)
+        return replace(info, version=version)
 
     def _touched(self, collection: uuid.UUID) -> None:
         """We have changed it ourselves, or at least tried."""

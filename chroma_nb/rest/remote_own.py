@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from chroma_nb.errors import SqlError
 from chroma_nb.rest import batches, wire, wire_items
-from chroma_nb.rest.remote import SAMPLE, RemoteStore, missing_items, not_found
+from chroma_nb.rest.remote import SAMPLE, RemoteStore, can_be_asked_for, missing_items, not_found
 from chroma_nb.rest.rows import joined, joined_hits
 from chroma_nb.rest.transport import Transport
+from chroma_nb.store.protocol import Progress
 from chroma_nb.types import (
     BoolArray,
     CollectionInfo,
@@ -60,6 +61,8 @@ class OwnServerStore(RemoteStore):
 
     def collection(self, name: str) -> CollectionInfo:
         """The collection of that name."""
+        if not can_be_asked_for(name):
+            raise not_found(name, self.list_collections())
         info = wire.collection_of(self.transport.get(_path(quote(name, safe=""))))
         if info.name != name:  # the server takes ids for names
             raise not_found(name, self.list_collections())
@@ -253,8 +256,20 @@ class OwnServerStore(RemoteStore):
         }
         return wire_items.hits_of(self.transport.post(_path(collection, "query"), body))
 
+    def build_index(self, collection: uuid.UUID, progress: Progress | None = None) -> None:
+        """Wait until the index covers every item, however long that takes."""
+        before = self.stats(collection)
+        if progress is not None:
+            progress(before.indexed, before.count)
+        self.transport.request("POST", _path(collection, "create_index"), patient=True)
+        if progress is not None:
+            after = self.stats(collection)
+            progress(after.count, after.count)
+
     def sql(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
         """Run one reading statement on the server, if that allows it."""
+        if not isinstance(statement, str):
+            raise SqlError(f"An SQL statement is a str of valid Unicode, got {statement!r}")
         given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
         try:
             body = wire.dumps({"raw_sql": statement, "parameters": given, "extended": True})

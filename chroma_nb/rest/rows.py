@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from chroma_nb import batch
 from chroma_nb.rest import wire_items
@@ -146,3 +147,8 @@ def _cells(part: Records, key: str, kind: Kind) -> pa.Array:
 
 def _chained(arrays: Iterable[Any]) -> pa.Array:
     return pa.concat_arrays(list(arrays))
+
+
+def finite(column: pa.Array) -> bool:
+    """Whether no number of a column is infinite."""
+    return bool(np.isfinite(pc.drop_null(column).to_numpy(zero_copy_only=False)).all())

@@ -28,6 +28,7 @@ class Running(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # or else anybody could name the address that is logged
                 timeout_keep_alive=60,
             )
         )

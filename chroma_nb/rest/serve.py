@@ -15,10 +15,9 @@ from pathlib import Path
 from types import FrameType
 
 from chroma_nb.errors import AuthorizationError, InvalidArgumentError, MissingDependencyError
-from chroma_nb.rest.options import MIB, ServerOptions
+from chroma_nb.rest.options import LOOPBACK, MIB, ServerOptions
 
 TOKEN = "CHROMA_NB_TOKEN"  # noqa: S105 - the name of a variable
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _GRACE_SECONDS = 60
 
 
@@ -32,7 +31,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help=f"what clients must send. Other users of this machine see it in lists of processes: better set {TOKEN}",
     )
-    parser.add_argument("--insecure", action="store_true", help="listen on other addresses without a token")
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="listen on other addresses without a token; name with --allow-host what clients call this machine, or "
+        "else pages of anywhere can read here, if somebody opens them in a browser of that network",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="H",
+        help="a name that clients may call this server by, without the port; others are then refused; may be given "
+        "several times",
+    )
     parser.add_argument("--allow-reset", action="store_true", help="let clients delete everything with reset()")
     parser.add_argument("--allow-sql", action="store_true", help="let clients read with SQL (raw_sql)")
     parser.add_argument(
@@ -127,13 +139,19 @@ def server_options(options: argparse.Namespace) -> ServerOptions:
         allow_reset=options.allow_reset,
         allow_sql=options.allow_sql,
         cors_origins=tuple(options.cors_origin),
-        hosts=_LOOPBACK | {options.host.lower()} if loopback else None,
+        hosts=_hosts(options, token),
         max_batch_size=options.max_batch_size,
         max_body_bytes=options.max_body_mib * MIB,
         max_results=options.max_results,
         max_concurrent=options.max_concurrent,
         client_version=options.client_version,
     )
+
+
+def _hosts(options: argparse.Namespace, token: str | None) -> frozenset[str] | None:
+    if options.allow_host or _is_loopback(options.host):
+        return LOOPBACK | {name.lower().strip("[]") for name in (options.host, *options.allow_host)}
+    return None if token is not None else frozenset({"*"})
 
 
 def _is_loopback(host: str) -> bool:

@@ -39,11 +39,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chroma_nb.errors import (
-    AlreadyExistsError,
-    AuthorizationError,
     ChromaNbError,
-    InvalidArgumentError,
-    NotFoundError,
     NotSupportedError,
     error_types,
 )
@@ -58,16 +54,6 @@ from chroma_nb.where import All, AnyOf, Compare, OneOf, Text, Where
 
 API = "/api/v1"
 _LOOKED_UP = frozenset({"DuplicateID", "IDAlreadyExists", "InvalidCollection", "InvalidDimension", "InvalidUUID"})
-_BY_STATUS: dict[int, type[ChromaNbError]] = {
-    400: InvalidArgumentError,
-    401: AuthorizationError,
-    403: AuthorizationError,
-    404: NotFoundError,
-    409: AlreadyExistsError,
-    413: InvalidArgumentError,
-    422: InvalidArgumentError,
-    501: NotSupportedError,
-}
 
 # JSON -----------------------------------------------------------------------------------------
 
@@ -125,18 +111,16 @@ def error_body(error: ChromaNbError, *, looked_up: bool = False) -> dict[str, st
     return {"error": name if looked_up and name in _LOOKED_UP else f"{name}: {message}", "message": message}
 
 
-def error_of(status: int, body: Any) -> ChromaNbError:
-    """The error that a server answered with, as an exception to raise.
+def error_of(body: Any) -> ChromaNbError | None:
+    """The error of this library that a server of ours answered with; None if the body names none.
 
-    >>> error_of(409, {"error": "UniqueConstraint: it exists", "message": "it exists"})
+    >>> error_of({"error": "UniqueConstraint: it exists", "message": "it exists"})
     CollectionExistsError('it exists')
     """
     said = body if isinstance(body, Mapping) else {}
-    error, message = said.get("error"), said.get("message")
-    named = re.match(r"\w+", error) if isinstance(error, str) else None
+    named = re.match(r"\w+", str(said.get("error", "")))
     cls = error_types().get(named[0]) if named else None
-    text = message or error or said.get("detail") or body or f"The server answered with status {status}."
-    return (cls or _BY_STATUS.get(status, ChromaNbError))(text if isinstance(text, str) else json.dumps(text))
+    return None if cls is None else cls(str(said.get("message") or said["error"]))
 
 
 # collections ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from chroma_nb.columns import texts as texts
 from chroma_nb.types import ARROW_TYPES, Hits, Kind, Matrix, MetadataColumns, Records
 
 
@@ -71,34 +72,6 @@ def _metadata(entries: Sequence[Mapping[str, Any]]) -> MetadataColumns:
             kind = Kind(entry["kind"])
             kinds[kind] = pa.array(entry["values"], ARROW_TYPES[kind])
     return columns
-
-
-def metadata_dicts(metadata: MetadataColumns, length: int) -> list[dict[str, Any] | None]:
-    """One dict an item with the keys it has; None for an item without any.
-
-    >>> metadata_dicts({"n": {Kind.INT: pa.array([1, None])}}, 2)
-    [{'n': 1}, None]
-    """
-    rows: list[dict[str, Any]] = [{} for _ in range(length)]
-    for key, kinds in metadata.items():
-        for column in kinds.values():
-            missing = column.null_count
-            if missing == length:
-                continue
-            if missing == 0:
-                for row, value in zip(rows, texts(column), strict=True):
-                    row[key] = value
-            else:
-                for row, value in zip(rows, column.to_pylist(), strict=True):
-                    if value is not None:
-                        row[key] = value
-    return [row or None for row in rows]
-
-
-def texts(column: pa.Array) -> list[Any]:
-    """Strings as a list, with None for nulls (ten times as fast as ``to_pylist``)."""
-    listed: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
-    return listed
 
 
 def values(column: pa.Array) -> list[Any]:

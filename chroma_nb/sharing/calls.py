@@ -75,6 +75,16 @@ def described(error: BaseException) -> list[str]:
     return [type(error).__name__, str(error)]
 
 
+def forget_frames(error: BaseException) -> None:
+    """Let go of what an error refers to by its traceback: in a cycle, that would keep a store open."""
+    chain = [error]
+    while chain:
+        some = chain.pop()
+        if some.__traceback__ is not None:
+            some.__traceback__ = None
+            chain += [other for other in (some.__cause__, some.__context__) if other is not None]
+
+
 def raised(description: Sequence[str]) -> BaseException:
     """The error that was described: of the same class, if that is one of ours or a usual one.
 

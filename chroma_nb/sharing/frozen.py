@@ -109,26 +109,29 @@ def _in_place(directory: Path, freeze: object, error: OSError) -> LocalStore:
 def _copied(directory: Path, folder: Path, freeze: Callable[[Path], None] | None) -> Path:
     """A copy, made by the owner, or by whoever can hold the lock for a moment."""
     deadline = time.monotonic() + _PATIENCE
-    for number in itertools.count():
-        copy = folder / str(number)
+    ways = itertools.cycle((_by_owner, _alone) if freeze is None else (lambda _, copy: freeze(copy),))
+    for number, way in enumerate(ways):
+        copy = folder / str(number)  # what a lost owner leaves may be half a copy
         copy.mkdir()
-        if freeze is not None:
-            freeze(copy)
-            break
         try:
-            with contextlib.closing(Link(directory)) as link:
-                link.request("freeze", copy)
+            way(directory, copy)
             break
         except Gone as error:
             _log.debug("%s: %s", directory, error)
-        try:
-            with contextlib.closing(LocalStore(directory, read_only=True)) as store:
-                store.freeze(copy)
-            break
         except StoreLockedError:
-            if not jitter(deadline):
+            if way is not _alone or not jitter(deadline):
                 raise
     return copy
+
+
+def _by_owner(directory: Path, copy: Path) -> None:
+    with contextlib.closing(Link(directory)) as link:
+        link.request("freeze", copy)
+
+
+def _alone(directory: Path, copy: Path) -> None:
+    with contextlib.closing(LocalStore(directory, read_only=True)) as store:
+        store.freeze(copy)
 
 
 def _made(directory: Path) -> Path:

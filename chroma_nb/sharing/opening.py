@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.sharing.frozen import open_frozen
-from chroma_nb.sharing.shared import SharedStore
+from chroma_nb.sharing.shared import SharedStore, still_open
 from chroma_nb.store.local import LocalStore
 from chroma_nb.store.protocol import Store
 
@@ -44,7 +44,7 @@ class _Registry:
 
     def open_reader(self, key: Path) -> LocalStore:
         """A view of its own; the guard of the directory is held."""
-        writer = self.writer(key)
+        writer = self.writer(key) or still_open(key)
         reader = open_frozen(key, None if writer is None else writer.freeze)
         self.readers[key].add(reader)
         self.users[reader] = weakref.WeakSet()
@@ -52,7 +52,6 @@ class _Registry:
 
 
 _registry = _Registry()
-_inherited: list[object] = []
 
 
 def open_store(path: Path, *, read_only: bool = False) -> Store:
@@ -123,9 +122,8 @@ def _key(path: Path) -> Path:
 
 
 def _forget_all() -> None:
-    """In a fork's copy: the stores belong to the other process. To collect them would be to touch its files."""
+    """In a fork's copy: the stores belong to the other process."""
     global _registry  # noqa: PLW0603 - the locks in it may be held by threads that are not here
-    _inherited.append(list(_registry.users))
     _registry = _Registry()
 
 

@@ -137,7 +137,14 @@ class Owner:
         thread = threading.Thread(target=self._serve, args=(channel,), name="chroma_nb connection", daemon=True)
         with self._lock:
             self._channels[channel] = thread
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            with self._lock:
+                del self._channels[channel]
+            channel.close()
+            _log.warning("another process could not be served: %s", error)
+            time.sleep(_TICK)  # too many threads, most likely
 
     def _end(self) -> None:
         self._close_sockets()
@@ -194,15 +201,22 @@ class Owner:
             raise Gone("whoever asked has given up")
         try:
             answer = {"result": self._result(channel, session, request)}
-        except (Gone, ClosedStoreError) as error:
-            raise Gone(str(error)) from error
         except BaseException as error:  # raised where it belongs
-            if isinstance(error, RuntimeError) and "shutdown" in str(error):
-                raise Gone("this program ends") from error  # no thread can be started any more
-            if not isinstance(error, ChromaNbError):
-                _log.debug("a call from another process failed", exc_info=True)
-            answer = {"error": calls.described(error)}
+            answer = {"error": self._failure(request["name"], error)}
         channel.send(answer)
+
+    def _failure(self, name: str, error: BaseException) -> list[str]:
+        """An error for the other side; Gone if it shall ask the next owner."""
+        if not isinstance(error, ChromaNbError | Gone):
+            _log.debug("a call from another process failed", exc_info=error)
+        calls.forget_frames(error)
+        if isinstance(error, Gone | ClosedStoreError):
+            raise Gone(str(error))
+        if isinstance(error, RuntimeError) and "shutdown" in str(error):
+            raise Gone("this program ends")  # no thread can be started any more
+        if name == "sql" and self._stopping:
+            raise Gone("the store is to be closed")  # and the statement was interrupted for it, most likely
+        return calls.described(error)
 
     def _result(self, channel: Channel, session: Session, request: dict[str, Any]) -> Any:
         store = self._store()

@@ -48,6 +48,22 @@ PATIENCE = 10.0
 _LOSSES = 5
 
 
+# Of this process, by directory, with who answers others for them.
+_locals: weakref.WeakValueDictionary[Path, LocalStore] = weakref.WeakValueDictionary()
+_owners: weakref.WeakKeyDictionary[LocalStore, Owner] = weakref.WeakKeyDictionary()
+
+
+def still_open(path: Path) -> LocalStore | None:
+    """The store of a directory that this process has open for writing, if only a snapshot or an error refers to it.
+
+    DuckDB lets a file be opened once: it has to be this one.
+    """
+    local = _locals.get(path)
+    if local is not None and not local.intact():
+        local.close()  # the directory was deleted or replaced
+    return None if local is None or local.closed else local
+
+
 class _Held:
     """What has to be let go of when nobody refers to the store any more."""
 
@@ -255,8 +271,20 @@ class SharedStore:
         self._do("persist")
 
     def freeze(self, folder: Path) -> None:
-        """Put a copy of the store, as it is now, into a folder of the same file system."""
-        self._do("freeze", folder)
+        """Put a copy of the store, as it is now, into a folder of the same file system.
+
+        Raises:
+            Gone: the owner was lost, and may have left something there: try again in another folder.
+        """
+        backing = self._current()
+        if isinstance(backing, LocalStore):
+            backing.freeze(folder)
+            return
+        try:
+            backing.request("freeze", folder)
+        except Gone:
+            self.renew(backing)
+            raise
 
     def intact(self) -> bool:
         """Whether this is still the store in its directory: open, in this process, and not deleted."""
@@ -336,6 +364,13 @@ class SharedStore:
         """The directory, opened here or through whoever has it open."""
         deadline = time.monotonic() + PATIENCE
         while True:
+            local = still_open(self.path)
+            if local is not None:
+                before = _owners.get(local)
+                if before is not None:
+                    before.join(PATIENCE)  # it has been told to stop; the next one takes its place in the directory
+                self._share(local)
+                return local
             with contextlib.suppress(Gone):
                 link = Link(self.path)
                 self._held.link, self._identity = link, identity(self.path)
@@ -352,8 +387,9 @@ class SharedStore:
 
     def _share(self, local: LocalStore) -> None:
         self._identity = identity(self.path)
+        _locals[self.path] = local
         try:
-            self._held.owner = Owner(local, self.path)
+            self._held.owner = _owners[local] = Owner(local, self.path)
         except (OSError, RuntimeError) as error:  # a system without sockets or threads
             _log.info("%s cannot be shared with other processes: %s", self.path, error)
 

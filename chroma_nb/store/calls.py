@@ -77,7 +77,11 @@ class CallTable:
         if self._current is not None:
             name, call = self._current
             call.committed = True
-            self._calls()[name] = call
+            known = self._calls()
+            known[name] = call
+            if call.number % KEPT == 0:
+                oldest = call.number - KEPT
+                self._known = {name: call for name, call in known.items() if call.number >= oldest}
 
     def forget(self) -> None:
         """Read the journal again when it is next needed: a transaction failed."""

@@ -7,6 +7,7 @@ thread-safe: the store serialises its calls.
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,11 +22,14 @@ from chroma_nb.store import schema
 from chroma_nb.store.calls import CallTable
 from chroma_nb.store.duck_errors import translated
 from chroma_nb.store.files import publish
+from chroma_nb.store.forks import guarded
 from chroma_nb.store.items import ItemTables
 from chroma_nb.store.saved import SavedTables
 from chroma_nb.store.schema import SCHEMA, items_table, literal, sparse_table
 from chroma_nb.store.where_sql import SQL_TYPES, Place
 from chroma_nb.types import CollectionInfo, IndexSettings, Kind, Metric
+
+_log = logging.getLogger(__name__)
 
 _COLLECTION_COLUMNS = (
     "number, id, name, metadata, settings, dimension, embedding_function, next_row, next_slot, generation, version"
@@ -60,7 +64,7 @@ class Catalog:
     """
 
     def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
-        self._connection = duckdb.connect()
+        self._connection = guarded(duckdb.connect())
         self.items = ItemTables(self._connection)
         self.saved = SavedTables(self._connection)
         self.calls = CallTable(self._connection)
@@ -156,8 +160,11 @@ class Catalog:
         return True
 
     def checkpoint(self) -> None:
-        """Merge the write-ahead log into the file."""
-        self._connection.execute("CHECKPOINT store")
+        """Merge the write-ahead log into the file; while a copy is made, it stays, which is as durable."""
+        try:
+            self._connection.execute("CHECKPOINT store")
+        except duckdb.TransactionException as error:
+            _log.debug("the write-ahead log is merged later: %s", error)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -253,7 +260,7 @@ class Catalog:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same database."""
-        cursor = self._connection.cursor()
+        cursor = guarded(self._connection.cursor())
         cursor.execute("USE store")
         return cursor
 

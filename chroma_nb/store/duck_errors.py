@@ -62,6 +62,11 @@ def _translate(error: duckdb.Error, path: Path | None) -> ChromaNbError:
             f"{where} is open in {who}, which does not share it. Close it there (client.close(), or restart that "
             "kernel) and try again."
         )
+    if "Unique file handle conflict" in text:
+        return StoreLockedError(
+            f"{where} is still open in this process, or was when this one was forked from another. Close it there, or "
+            "use it in a new process (multiprocessing: the start method 'spawn')."
+        )
     if "not a valid DuckDB database file" in text:
         return ForeignStoreError(f"{where} is not a chroma_nb store. Choose another directory, or move that file away.")
     if "version number" in text and re.search("read (storage )?versions", text):

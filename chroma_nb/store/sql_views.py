@@ -69,6 +69,8 @@ class Reader:
                 # DuckDB notices Ctrl-C only on some paths when it runs in the main thread.
                 self._cursor.interrupt()
                 raise
+            finally:
+                del result  # it refers to its error, and that to this frame: the store would be open as long
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

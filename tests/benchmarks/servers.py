@@ -7,7 +7,6 @@ import contextlib
 import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from tests.benchmarks.data import DIMENSION, Corpus
+from tests.rest.process import free_port
 
 _BATCH = 5_000
 _GRAPH = {"space": "cosine", "ef_construction": 100, "ef_search": 100, "max_neighbors": 16}
@@ -34,7 +34,7 @@ class Server(ABC):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -162,9 +162,3 @@ def _batch(corpus: Corpus, rows: slice) -> dict[str, Any]:
         "documents": frame["document"].tolist(),
         "metadatas": frame.drop(columns="document").to_dict("records"),
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

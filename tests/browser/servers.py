@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from tests.rest.process import free_port
 
 ROOT = Path(__file__).parents[2]
 _THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
@@ -32,7 +33,7 @@ class Server:
     def __init__(
         self, module: str, arguments: list[str], folder: Path, environment: dict[str, str], *, ready: str
     ) -> None:
-        port = _free_port()
+        port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         self._log = folder / f"{module}.log"
         command = [sys.executable, "-m", module, *(argument.format(port=port) for argument in arguments)]
@@ -129,10 +130,3 @@ def _environment(folder: Path) -> dict[str, str]:
         "IPYTHONDIR": str(folder / "ipython"),
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

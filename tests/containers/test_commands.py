@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.dockerfile import Stage, stages
-from tests.rest.process import call_port
+from tests.rest.process import call_port, free_port
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-of-some-length"  # noqa: S105 - made up
@@ -41,12 +40,6 @@ def _command(words: list[str], directory: Path, **replaced: str) -> list[str]:
     return [*begun, *[str(directory) if word == "/data" else replaced.get(word, word) for word in words[1:]]]
 
 
-def _free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 def test_without_a_token_it_does_not_start(final: Stage, tmp_path: Path) -> None:
     """Exactly the image's command: it listens for everybody, which a token must guard."""
     command = _command(final.command("ENTRYPOINT"), tmp_path / "data")
@@ -59,7 +52,7 @@ def test_without_a_token_it_does_not_start(final: Stage, tmp_path: Path) -> None
 @pytest.fixture
 def port(final: Stage, tmp_path: Path) -> Iterator[str]:
     """The port of a server started with the image's command, for this machine only; it stops as a container does."""
-    port = _free_port()
+    port = str(free_port())
     here = {"0.0.0.0": "127.0.0.1", "8000": port}  # noqa: S104 - replaced
     command = _command(final.command("ENTRYPOINT"), tmp_path / "data", **here)
     with (tmp_path / "log").open("wb") as log:
@@ -90,4 +83,4 @@ def test_it_becomes_healthy_and_serves_those_with_the_token(final: Stage, port: 
 
 
 def test_a_server_that_is_not_there_is_not_healthy(final: Stage) -> None:
-    assert not _healthy(final, _free_port())
+    assert not _healthy(final, str(free_port()))

@@ -58,7 +58,7 @@ def _started(kind: str) -> Host:
         return Notebook()
     from tests.contract.served import Server, SocketServer
 
-    return {"rest": Server, "socket": SocketServer}[kind]()
+    return Server() if kind == "rest" else SocketServer()
 
 
 class HostedBackend(Backend):

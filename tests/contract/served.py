@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-import time
 from typing import TypeVar
 
 import httpx
-import uvicorn
 
 from chroma_nb import Client, Settings
 from chroma_nb.rest.connecting import connect
+from chroma_nb.rest.options import ServerOptions
 from chroma_nb.rest.server import create_app
 from chroma_nb.store.local import LocalStore
+from tests.rest.threaded import threaded
 
 _Dialect = TypeVar("_Dialect", bound=Client)
 
@@ -25,10 +26,7 @@ class Server:
         self.store = LocalStore()
         self.path = None
         self.app = create_app(self.store, allow_reset=allow_reset, allow_sql=allow_sql)
-        self._bridge = self._start()
-
-    def _start(self) -> Bridge | None:
-        return Bridge(self.app)
+        self._bridge = Bridge(self.app)
 
     def client(self, dialect: type[_Dialect]) -> _Dialect:
         """A new client of it."""
@@ -36,8 +34,7 @@ class Server:
 
     def close(self) -> None:
         """Stop."""
-        if self._bridge is not None:
-            self._bridge.stop()
+        self._bridge.stop()
         self.store.close()
 
 
@@ -69,28 +66,24 @@ class Bridge(httpx.BaseTransport):
         self._loop.close()
 
 
-class SocketServer(Server):
-    """Our server on a socket of this machine."""
+class SocketServer:
+    """Our server as it runs, on a socket of this machine."""
 
-    def _start(self) -> None:
-        self._uvicorn = uvicorn.Server(uvicorn.Config(self.app, port=0, log_level="warning", ws="none"))
-        self._thread = threading.Thread(target=self._uvicorn.run, name="uvicorn")
-        self._thread.start()
-        deadline = time.monotonic() + 30
-        while not self._uvicorn.started:
-            assert self._thread.is_alive()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        self.port = self._uvicorn.servers[0].sockets[0].getsockname()[1]
+    def __init__(self) -> None:
+        self.store = LocalStore()
+        self.path = None
+        self._running = contextlib.ExitStack()
+        self._server = self._running.enter_context(
+            threaded(self.store, ServerOptions(allow_reset=True, allow_sql=True))
+        )
 
     def client(self, dialect: type[_Dialect]) -> _Dialect:
         """A new client of it."""
         return dialect(
-            Settings(chroma_api_impl="rest", chroma_server_host="127.0.0.1", chroma_server_http_port=self.port)
+            Settings(chroma_api_impl="rest", chroma_server_host="127.0.0.1", chroma_server_http_port=self._server.port)
         )
 
     def close(self) -> None:
         """Stop."""
-        self._uvicorn.should_exit = True
-        self._thread.join(30)
-        super().close()
+        self._running.close()
+        self.store.close()

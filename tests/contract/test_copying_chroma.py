@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from chroma_nb import Client, HttpClient, copying
-from chroma_nb.errors import ConnectionFailedError, StoreError
+from chroma_nb.errors import StoreError
+from tests.rest.chroma_process import chroma_server
 from tests.store.backend import items_in
 from tests.store.reference import Item
 
@@ -21,41 +18,14 @@ from .test_copying import COUNT, failing_after, fill, listening
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROGRAM = os.environ.get("CHROMA_NB_CHROMADB")
-PATIENCE = 60.0
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not PROGRAM, reason="CHROMA_NB_CHROMADB names no `chroma` program"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A client of a Chroma server that runs for this module."""
-    folder = tmp_path_factory.mktemp("chroma")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = f"port: {port}\nlisten_address: 127.0.0.1\npersist_path: {folder / 'data'}\nallow_reset: true\n"
-    (folder / "chroma.yaml").write_text(settings)
-    command = [str(PROGRAM), "run", str(folder / "chroma.yaml")]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder) as process:
-        client = connected(port)
+    with chroma_server(tmp_path_factory.mktemp("chroma")) as port, HttpClient("127.0.0.1", port) as client:
         yield client
-        client.close()
-        process.terminate()
-
-
-def connected(port: int) -> Client:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return HttpClient("127.0.0.1", port)
-        except ConnectionFailedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 @pytest.fixture

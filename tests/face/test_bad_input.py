@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -571,6 +572,9 @@ def test_missing_collections(docs: Collection, backend: Backend) -> None:
             call("dcos")
         with refused(CollectionNotFoundError, 'Collection zebra does not exist. Available: "other", "docs"'):
             call("zebra")
+        for name in ("", ".", "..", "a/b", "docs/count", "docs?limit=1", "docs#", "d ocs", "d\u00f6cs"):
+            with refused(CollectionNotFoundError, f"Collection {re.escape(name)} does not exist"):
+                call(name)
     for builtin in (ValueError, KeyError):
         with pytest.raises(builtin, match="Collection dcos does not exist"):
             client.get_collection("dcos")
@@ -602,6 +606,8 @@ METADATA: list[tuple[Any, str]] = [
     ({"k": {}}, "for key 'k'"),
     ({"k": math.nan}, "NaN"),
     ({"k": 2**63}, "64 bits"),
+    ({"k": SURROGATE}, "lone surrogate"),
+    ({SURROGATE: 1}, "lone surrogate"),
     ({"hnsw:foo": 1}, r"Unknown HNSW parameter: hnsw:foo"),
     ({"hnsw:spaec": "l2"}, r'Unknown HNSW parameter: hnsw:spaec. Did you mean "hnsw:space"'),
     ({"hnsw:space": "manhattan"}, "hnsw:space must be"),

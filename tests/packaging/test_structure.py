@@ -148,6 +148,7 @@ _DIRECTIONS = {
         "errors",
         "types",
         "where",
+        "columns",
         "batch",
         "rules",
         "embedding",

@@ -24,5 +24,5 @@ def store() -> Iterator[LocalStore]:
 def http(store: LocalStore) -> Iterator[TestClient]:
     """A client of a server in this process that allows reset and SQL."""
     app = create_app(store, allow_reset=True, allow_sql=True)
-    with TestClient(app, headers={"content-type": "application/json"}) as client:
+    with TestClient(app, base_url="http://localhost", headers={"content-type": "application/json"}) as client:
         yield client

@@ -76,7 +76,7 @@ def store() -> Iterator[LocalStore]:
             app = create_app(
                 made, token=token, allow_reset=True, allow_sql=True, max_batch_size=MOST, max_results=MOST_RESULTS
             )
-            running.enter_context(TestClient(app))
+            running.enter_context(TestClient(app, base_url="http://localhost"))
             schema.app.app = app
         yield made
     made.close()

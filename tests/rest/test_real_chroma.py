@@ -252,9 +252,9 @@ def test_update_replaces_metadata_and_leaves_the_rest(docs: Collection) -> None:
         documents=[None, "new", None],
         embeddings=[[5, 5]] * 3,
     )
-    items = {item.id: item for item in items_in(docs)}
-    assert [item.metadata for item in items.values()] == [{"x": True}, {"y": 1}, {"n": 2.5, "lang": "de"}]
-    assert [item.document for item in items.values()] == ["a river", None, "new"]
+    items = items_in(docs, ids=["a", "b", "c"])
+    assert [item.metadata for item in items] == [{"x": True}, {"y": 1}, {"n": 2.5, "lang": "de"}]
+    assert [item.document for item in items] == ["a river", None, "new"]
     docs.update(ids="a", metadatas={"z": 1}, merge=True)
     assert items_in(docs, ids="a")[0].metadata == {"x": True, "z": 1}
 
@@ -291,11 +291,12 @@ def test_large_calls_are_split(client: Client, store: ForeignServerStore) -> Non
     ids = [f"id {n}" for n in range(count)]
     docs.add(ids=ids, embeddings=np.ones((count, 2)), metadatas=[{"n": n} for n in range(count)])
     assert docs.count() == count
-    assert list(docs.get(include=[]).index) == ids
+    found = list(docs.get(include=[]).index)
+    assert found == ids or (sorted(found) == sorted(ids) and os.environ.get(PORT))  # 0.4 has an order of its own
     assert len(docs.get(ids=ids[::-1], include=["metadatas"])) == count
     assert store.known(docs.id, ["nope", *ids]).tolist() == [False] + [True] * count
     docs.delete(where={"n": {"$gte": 5}})
-    assert list(docs.get().index) == ids[:5]
+    assert sorted(docs.get().index) == ids[:5]
 
 
 def test_what_the_server_cannot_hold_is_refused_before_anything_is_sent(docs: Collection) -> None:

@@ -37,7 +37,7 @@ def _replayed(exchanges: list[dict[str, Any]]) -> Iterator[Answered]:
     ids: dict[str, str] = {}
     store = LocalStore()
     app = create_app(store, allow_reset=True, client_version=exchanges[0]["server"])
-    with TestClient(app, follow_redirects=False) as client:
+    with TestClient(app, base_url="http://localhost", follow_redirects=False) as client:
         for exchange in exchanges:
             path = exchange["path"]
             for recorded, ours in ids.items():

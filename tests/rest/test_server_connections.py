@@ -31,7 +31,7 @@ def _cut_after(port: int, text: bytes) -> float:
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"GET /api/v1 HTTP/1.1\r\nHost: x\r\n", b"GET /api/v1 HTTP/1.1\r\nHost: x\r\n\r\nGET /api/v1 HTTP/1.1\r\n"],
+    [b"", b"GET /api/v1 HTTP/1.1\r\nHost: localhost\r\n", b"GET /api/v1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /api/v1 HTTP/1.1\r\n"],
 )
 def test_a_head_has_to_come(store: LocalStore, monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
     monkeypatch.setattr(connections, "_HEAD_SECONDS", 0.3)
@@ -46,7 +46,7 @@ def test_a_connection_that_is_used_is_kept(store: LocalStore, monkeypatch: pytes
         socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock,
     ):
         for _ in range(3):
-            sock.sendall(b"GET /api/v1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            sock.sendall(b"GET /api/v1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert sock.recv(65536).startswith(b"HTTP/1.1 200")
             time.sleep(0.4)
 
@@ -56,7 +56,7 @@ def test_connections_have_a_limit(store: LocalStore, monkeypatch: pytest.MonkeyP
     with threaded(store, ServerOptions()) as server:
         idle = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(3)]
         for one in idle:  # so that the server has seen them all
-            one.sendall(b"GET /api/v1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            one.sendall(b"GET /api/v1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert one.recv(65536).startswith(b"HTTP/1.1 200")
         assert _cut_after(server.port, b"") < 10
         idle.pop().close()

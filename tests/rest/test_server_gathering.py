@@ -48,7 +48,7 @@ class _Recorded:
 @pytest.fixture
 def filled(store: LocalStore) -> LocalStore:
     """A hundred items in "docs"."""
-    with TestClient(create_app(store)) as client:
+    with TestClient(create_app(store), base_url="http://localhost") as client:
         client.post("/api/v1/collections", json={"name": "docs"})
         vectors = np.random.default_rng(7).normal(size=(100, DIMENSION)).round(3)
         items = {
@@ -170,7 +170,7 @@ def test_one_client_that_goes_away_takes_nothing_from_the_others(filled: LocalSt
 
 def test_many_clients_at_once(filled: LocalStore) -> None:
     """Through the whole application, each answer belongs to its question."""
-    with TestClient(create_app(filled)) as client, ThreadPoolExecutor(8) as clients:
+    with TestClient(create_app(filled), base_url="http://localhost") as client, ThreadPoolExecutor(8) as clients:
 
         def nearest(number: int) -> str:
             body = {"query_embeddings": vectors[number].tolist(), "n_results": 1, "include": []}

@@ -69,7 +69,7 @@ def test_reset_and_persist(docs: TestClient, tmp_path: Path) -> None:
     assert docs.post(f"{API}/reset").json() is True
     assert docs.get(f"{API}/collections").json() == []
     store = LocalStore(tmp_path / "db")
-    with TestClient(create_app(store)) as client:
+    with TestClient(create_app(store), base_url="http://localhost") as client:
         assert client.post(f"{API}/persist").text == "null"
     store.close()
 
@@ -176,7 +176,7 @@ def test_lists_of_collections_in_parts(http: TestClient) -> None:
     ],
 )
 def test_lists_hold_what_old_python_clients_take(store: LocalStore, version: str, fields: set[str]) -> None:
-    with TestClient(create_app(store, client_version=version)) as client:
+    with TestClient(create_app(store, client_version=version), base_url="http://localhost") as client:
         client.post(f"{API}/collections", json={"name": "docs"})
         assert [set(one) for one in client.get(f"{API}/collections").json()] == [fields]
         assert "version" in client.get(f"{API}/collections", params={"extended": "true"}).json()[0]
@@ -423,7 +423,7 @@ def test_sql(docs: TestClient) -> None:
 @pytest.fixture
 def bare(store: LocalStore) -> Iterator[TestClient]:
     """A client that says nothing of its bodies, as the Python clients of 0.3 do."""
-    with TestClient(create_app(store)) as client:
+    with TestClient(create_app(store), base_url="http://localhost") as client:
         yield client
 
 

@@ -37,7 +37,7 @@ test("collections", real, async () => {
   assert.equal(await (await client.getCollection(name)).count(), 0);
   assert.equal(await client.deleteCollection(name), null);
   assert.match((await client.deleteCollection(name)).error, new RegExp(`NotFound|InvalidCollection`));
-  assert.match((await collection.get()).error, /InvalidCollection/);
+  assert.match((await collection.get()).error, /^InvalidCollection: ./);
 
   const placeholder = await client.createCollection(freshName(), {}, embedder); // {} to get to the third argument
   await placeholder.add("a", undefined, undefined, "text");
@@ -70,7 +70,8 @@ test("query", real, async () => {
   const { ids, distances } = await collection.query(undefined, 1, undefined, "doc28");
   assert.deepEqual([ids, distances], [[["uri12"]], [[16]]]);
   const wrong = await collection.query([1.1, 2.3], 1);
-  assert.deepEqual([wrong.error, wrong.ids], ["InvalidDimension", undefined]);
+  assert.match(wrong.error, /^InvalidDimension: .*dimension 3/);
+  assert.equal(wrong.ids, undefined);
 });
 
 test("delete and createIndex", real, async () => {
