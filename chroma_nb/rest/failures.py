@@ -20,6 +20,7 @@ from chroma_nb.errors import (
     OverloadedError,
     RequestTooLargeError,
     ServerError,
+    ServerTimeoutError,
     error_types,
 )
 from chroma_nb.rest import wire
@@ -52,7 +53,8 @@ def foreign(status: int, body: Any) -> ChromaNbError:
     name, text = _name_and_text(body)
     if not text:
         text = f"The server answered with status {status} and no explanation."
-    return _by_text(text) or _by_status(status, text) or _by_name(name, text) or ServerError(f"{text} ({status})")
+    found = _by_text(text) or _with_advice(status, text) or _by_name(name, text) or _by_status(status, text)
+    return found or ServerError(f"{text} ({status})")
 
 
 def _name_and_text(body: Any) -> tuple[str, str]:
@@ -97,7 +99,7 @@ def _by_text(text: str) -> ChromaNbError | None:
     return CollectionNotFoundError(text) if _GONE.search(text) else None
 
 
-def _by_status(status: int, text: str) -> ChromaNbError | None:
+def _with_advice(status: int, text: str) -> ChromaNbError | None:
     if status in (401, 403):
         return AuthorizationError(
             f"The server refused: {text} Give the token it expects: HttpClient(..., token=...), or headers=...."
@@ -106,6 +108,10 @@ def _by_status(status: int, text: str) -> ChromaNbError | None:
         return RequestTooLargeError(f"The server refused the request as too large: {text}. Send fewer items at once.")
     if status in (429, 503):
         return OverloadedError(f"The server has too much to do: {text}. Try again later, or with smaller calls.")
+    return None
+
+
+def _by_status(status: int, text: str) -> ChromaNbError | None:
     classes: dict[int, type[ChromaNbError]] = {
         400: InvalidArgumentError,
         404: NotFoundError,
@@ -114,6 +120,7 @@ def _by_status(status: int, text: str) -> ChromaNbError | None:
         410: NotSupportedError,
         422: InvalidArgumentError,
         501: NotSupportedError,
+        504: ServerTimeoutError,
     }
     return classes[status](text) if status in classes else None
 

@@ -46,7 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "several times",
     )
     parser.add_argument("--allow-reset", action="store_true", help="let clients delete everything with reset()")
-    parser.add_argument("--allow-sql", action="store_true", help="let clients read with SQL (raw_sql)")
+    parser.add_argument(
+        "--allow-sql",
+        action="store_true",
+        help="let clients, which have to be trusted, read with SQL (raw_sql): a statement sees all collections, and "
+        "has a process, 60 s and on Linux 2 GiB for itself",
+    )
     parser.add_argument(
         "--cors-origin",
         action="append",

@@ -109,17 +109,22 @@ def _in_place(directory: Path, freeze: object, error: OSError) -> LocalStore:
 def _copied(directory: Path, folder: Path, freeze: Callable[[Path], None] | None) -> Path:
     """A copy, made by the owner, or by whoever can hold the lock for a moment."""
     deadline = time.monotonic() + _PATIENCE
-    ways = itertools.cycle((_by_owner, _alone) if freeze is None else (lambda _, copy: freeze(copy),))
-    for number, way in enumerate(ways):
-        copy = folder / str(number)  # what a lost owner leaves may be half a copy
+    for number in itertools.count():
+        copy = folder / str(number)  # another one at each try: a lost owner may leave half a copy
         copy.mkdir()
+        alone = freeze is None and number % 2 == 1
         try:
-            way(directory, copy)
+            if freeze is not None:
+                freeze(copy)
+            else:
+                (_alone if alone else _by_owner)(directory, copy)
             break
         except Gone as error:
             _log.debug("%s: %s", directory, error)
+            if freeze is not None and not jitter(deadline):
+                raise StoreLockedError(f"{directory}: the processes that had it open were lost. Try again.") from error
         except StoreLockedError:
-            if way is not _alone or not jitter(deadline):
+            if not alone or not jitter(deadline):
                 raise
     return copy
 

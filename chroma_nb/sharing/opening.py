@@ -10,7 +10,8 @@ from pathlib import Path
 
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.sharing.frozen import open_frozen
-from chroma_nb.sharing.shared import SharedStore, still_open
+from chroma_nb.sharing.held import still_open
+from chroma_nb.sharing.shared import SharedStore
 from chroma_nb.store.local import LocalStore
 from chroma_nb.store.protocol import Store
 

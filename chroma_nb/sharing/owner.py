@@ -87,6 +87,10 @@ class Owner:
             raise
         _owners.add(self)
 
+    def answers_for(self, store: LocalStore) -> bool:
+        """Whether it is for this store."""
+        return self._store() is store
+
     def stop(self) -> None:
         """Begin to end: no new calls, and long ones are given up. May be called from anywhere, at any time."""
         self._stopping = True
@@ -201,7 +205,7 @@ class Owner:
             raise Gone("whoever asked has given up")
         try:
             answer = {"result": self._result(channel, session, request)}
-        except BaseException as error:  # raised where it belongs
+        except BaseException as error:  # noqa: BLE001 - raised where it belongs
             answer = {"error": self._failure(request["name"], error)}
         channel.send(answer)
 
@@ -292,6 +296,14 @@ def _taken(session: Session, snapshot: LocalSnapshot) -> dict[str, Any]:
         "keys": snapshot.keys,
         "documented": snapshot.documented,
     }
+
+
+def end_owners_of(store: LocalStore, timeout: float) -> None:
+    """Nobody answers for the store any more, if that takes no longer than so many seconds."""
+    for owner in list(_owners):
+        if owner.answers_for(store):
+            owner.stop()
+            owner.join(timeout)
 
 
 @atexit.register

@@ -24,8 +24,9 @@ from chroma_nb.sharing import calls
 from chroma_nb.sharing.address import identity
 from chroma_nb.sharing.channel import Gone, jitter
 from chroma_nb.sharing.frozen import sweep
+from chroma_nb.sharing.held import Held, still_open, taken_up
 from chroma_nb.sharing.link import Link
-from chroma_nb.sharing.owner import Owner
+from chroma_nb.sharing.owner import Owner, end_owners_of
 from chroma_nb.sharing.snapshots import LinkedSnapshot
 from chroma_nb.store.local import LocalStore
 from chroma_nb.store.protocol import Progress, Snapshot
@@ -46,37 +47,6 @@ _log = logging.getLogger("chroma_nb.sharing")
 PATIENCE = 10.0
 # Owners that may be lost in one call. More: it may be the call itself that they die of.
 _LOSSES = 5
-
-
-# Of this process, by directory, with who answers others for them.
-_locals: weakref.WeakValueDictionary[Path, LocalStore] = weakref.WeakValueDictionary()
-_owners: weakref.WeakKeyDictionary[LocalStore, Owner] = weakref.WeakKeyDictionary()
-
-
-def still_open(path: Path) -> LocalStore | None:
-    """The store of a directory that this process has open for writing, if only a snapshot or an error refers to it.
-
-    DuckDB lets a file be opened once: it has to be this one.
-    """
-    local = _locals.get(path)
-    if local is not None and not local.intact():
-        local.close()  # the directory was deleted or replaced
-    return None if local is None or local.closed else local
-
-
-class _Held:
-    """What has to be let go of when nobody refers to the store any more."""
-
-    def __init__(self) -> None:
-        self.owner: Owner | None = None
-        self.link: Link | None = None
-
-    def let_go(self) -> None:
-        """Begin to; without locks, since destructors call it."""
-        if self.owner is not None:
-            self.owner.stop()
-        if self.link is not None:
-            self.link.close()
 
 
 class SharedStore:
@@ -100,8 +70,8 @@ class SharedStore:
         self.closed = False
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._held = _Held()
-        weakref.finalize(self, _Held.let_go, self._held)
+        self._held = Held(path)
+        weakref.finalize(self, Held.let_go, self._held)
         self._identity: tuple[int, int] | None = None
         self._backing: LocalStore | Link = self._found()
         if isinstance(self._backing, Link):
@@ -366,9 +336,8 @@ class SharedStore:
         while True:
             local = still_open(self.path)
             if local is not None:
-                before = _owners.get(local)
-                if before is not None:
-                    before.join(PATIENCE)  # it has been told to stop; the next one takes its place in the directory
+                taken_up(self.path)
+                end_owners_of(local, PATIENCE)
                 self._share(local)
                 return local
             with contextlib.suppress(Gone):
@@ -387,9 +356,9 @@ class SharedStore:
 
     def _share(self, local: LocalStore) -> None:
         self._identity = identity(self.path)
-        _locals[self.path] = local
+        self._held.local = weakref.ref(local)
         try:
-            self._held.owner = _owners[local] = Owner(local, self.path)
+            self._held.owner = Owner(local, self.path)
         except (OSError, RuntimeError) as error:  # a system without sockets or threads
             _log.info("%s cannot be shared with other processes: %s", self.path, error)
 

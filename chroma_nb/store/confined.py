@@ -1,30 +1,31 @@
 """SQL for others than the owner of the machine: it sees the collections, and no files, settings or other tables.
 
-DuckDB can shut a database off from files only for good and for all its connections. So what a
-statement names is copied to a database of its own, in memory, which is shut off and thrown away.
+DuckDB can be ended between two blocks of a result only, counts no single large value, and is shut
+off from files only as a whole. So what a statement names is copied to a process of its own, which
+has limits of time and memory and can be killed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, cast
 
-import duckdb
 import pyarrow as pa
 
 from chroma_nb.errors import SqlError
 from chroma_nb.store.protocol import Store
 from chroma_nb.store.schema import quote
-from chroma_nb.store.sql_views import ABOUT_TABLES, check_reading
+from chroma_nb.store.sql_views import ABOUT_TABLES, check_text
 
-_SETTINGS = (
-    "memory_limit = '1GB'",
-    "enable_external_access = false",
-    "python_enable_replacements = false",
-    "lock_configuration = true",
-)
+_CHILD = Path(__file__).with_name("confined_child.py")
+_MOST_TEXT = 64 * 1024
 # Beside the collections: tables of Chroma 0.3.
 _OLD_TABLES = ("collections", "embeddings")
 
@@ -39,10 +40,12 @@ def confined_sql(
 ) -> pa.Table:
     """Run one reading statement with each collection as a table of its name, and nothing else.
 
+    Each statement has a process, which on Linux may take 2 GiB beyond the tables that it names.
+
     Args:
         store: whose collections.
-        statement: as for `Store.sql`.
-        parameters: for ``?`` in order, or for ``$name``.
+        statement: as for `Store.sql`, of 64 KiB at most.
+        parameters: for ``?`` in order, or for ``$name``; what JSON can hold.
         seconds: after which it is ended.
         most_bytes: that the result may have.
 
@@ -53,59 +56,65 @@ def confined_sql(
     Raises:
         SqlError: it is not one reading statement, DuckDB refuses it, or it takes or gives too much.
     """
-    late = threading.Event()
-    try:
-        check_reading(statement)
-        # A view has the column of vectors when that is named.
-        note = "-- with embedding" if "embedding" in statement.casefold() else ""
-        tables = {name: store.sql(f"SELECT * FROM {quote(name)} {note}") for name in _named(store, statement)}
-        with _database(tables) as alone, _ended(alone, seconds, late):
-            bound = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
-            return _result(alone.sql(statement, params=bound or None), most_bytes)
-    except (duckdb.Error, OSError) as error:  # OSError: what Arrow makes of errors while it reads
-        if late.is_set():
-            raise SqlError(f"The statement took longer than {seconds:g} seconds.") from error
+    check_text(statement)
+    if len(statement.encode()) > _MOST_TEXT:
+        raise SqlError(f"A statement may have {_MOST_TEXT:,} bytes here. Send values as parameters.")
+    # A view has the column of vectors when that is named.
+    note = "-- with embedding" if "embedding" in statement.casefold() else ""
+    tables = {name: store.sql(f"SELECT * FROM {quote(name)} {note}") for name in _named(store, statement)}
+    asked = {
+        "statement": statement,
+        "parameters": dict(parameters) if isinstance(parameters, Mapping) else list(parameters),
+        "seconds": seconds,
+        "most_bytes": most_bytes,
+        "tables": list(tables),
+    }
+    said, _, table = _answer(asked, tables, seconds).partition(b"\n")
+    result = json.loads(said or b'{"memory": true}')
+    if "failed" in result:
         listed = ", ".join(map(quote, [info.name for info in store.list_collections()][:10])) or "none yet"
-        raise SqlError(f"{str(error).strip()}\nTables are the collections: {listed}.") from error
+        raise SqlError(f"{result['failed']}\nTables are the collections: {listed}.")
+    if result:
+        raise SqlError(result.get("refused", "The statement takes more memory than it may have on a server."))
+    return pa.ipc.open_stream(table).read_all()
 
 
-def _database(tables: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
-    alone = duckdb.connect()
-    for name, table in tables.items():
-        alone.register(name, table)
-    for setting in _SETTINGS:
-        alone.execute(f"SET {setting}")
-    return alone
-
-
-@contextlib.contextmanager
-def _ended(alone: duckdb.DuckDBPyConnection, seconds: float, late: threading.Event) -> Iterator[None]:
-    """Interrupt what takes longer, and say so."""
+def _answer(asked: Mapping[str, Any], tables: Mapping[str, pa.Table], seconds: float) -> bytes:
+    """What the other process says; nothing if it broke down."""
+    late = threading.Event()
+    child = subprocess.Popen(  # noqa: S603 - this library's own script
+        [sys.executable, "-P", str(_CHILD)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"},  # others reserve a lot, which counts
+        start_new_session=True,  # Ctrl-C is for the server
+    )
 
     def end() -> None:
         late.set()
-        with contextlib.suppress(duckdb.Error):  # it ended just now by itself
-            alone.interrupt()
+        child.kill()
 
     watchdog = threading.Timer(seconds, end)
-    watchdog.start()
-    try:
-        yield
-    finally:
-        watchdog.cancel()
+    with child:
+        watchdog.start()
+        try:
+            with contextlib.suppress(OSError):  # it ended before it read all
+                _send(cast("IO[bytes]", child.stdin), asked, tables)
+            answer = cast("IO[bytes]", child.stdout).read()
+        finally:
+            watchdog.cancel()
+            child.kill()
+    if late.is_set():
+        raise SqlError(f"The statement took longer than {seconds:g} seconds.")
+    return answer
 
 
-def _result(relation: duckdb.DuckDBPyRelation | None, most_bytes: int) -> pa.Table:
-    if relation is None:
-        return pa.table({})
-    reader = relation.to_arrow_reader(10_000)
-    batches: list[pa.RecordBatch] = []
-    for batch in reader:
-        batches.append(batch)
-        most_bytes -= batch.nbytes
-        if most_bytes < 0:
-            raise SqlError("The statement gives more than a server sends at once. Ask for less, with LIMIT or WHERE.")
-    return pa.Table.from_batches(batches, reader.schema)
+def _send(sink: IO[bytes], asked: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> None:
+    with sink:
+        sink.write(json.dumps(asked).encode() + b"\n")
+        for table in tables.values():
+            with pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
 
 
 def _named(store: Store, statement: str) -> list[str]:

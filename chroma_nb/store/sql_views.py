@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import pyarrow as pa
 from chroma_nb.columns import sql_columns
 from chroma_nb.errors import SqlError
 from chroma_nb.store.catalog import Entry
+from chroma_nb.store.confined_child import objection
 from chroma_nb.store.schema import SCHEMA, items_table, literal, quote, sparse_table
 from chroma_nb.store.where_sql import SPARSE_COLUMNS, Place
 from chroma_nb.types import Kind, Matrix
@@ -52,7 +52,7 @@ class Reader:
         self._cursor, self._statement = cursor, statement
         self._names = ", ".join(quote(source.entry.info.name) for source in sources[:10]) or "none yet"
         with self._translated():
-            check_reading(statement)
+            check_reading(cursor, statement)
             _make_views(cursor, statement, sources)
             # From here on the rows are those the views were made for: a snapshot begins with the
             # first look at the database.
@@ -89,19 +89,18 @@ def _read(cursor: duckdb.DuckDBPyConnection, statement: str, parameters: Sequenc
         cursor.execute("ROLLBACK")
 
 
-def check_reading(statement: str) -> None:
+def check_reading(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
     """SqlError unless it is one statement that only reads."""
+    check_text(statement)
+    refused = objection(connection, statement)
+    if refused is not None:
+        raise SqlError(refused)
+
+
+def check_text(statement: str) -> None:
+    """SqlError unless it is valid text."""
     if not isinstance(statement, str) or any("\ud800" <= char <= "\udfff" for char in statement):
         raise SqlError(f"An SQL statement is a str of valid Unicode, got {statement!r}")
-    statements = duckdb.extract_statements(statement)
-    kind = statements[0].type if len(statements) == 1 else None
-    # EXPLAIN ANALYZE runs what it explains, COPY TO a file included.
-    harmless = kind == duckdb.StatementType.EXPLAIN and not re.search("analyze", statement, re.IGNORECASE)
-    if kind != duckdb.StatementType.SELECT and not harmless:
-        raise SqlError(
-            "sql() runs one statement that reads (SELECT, FROM, WITH, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN). "
-            "To write, use the methods of a collection."
-        )
 
 
 def _make_views(cursor: duckdb.DuckDBPyConnection, statement: str, sources: Sequence[Source]) -> None:

@@ -91,7 +91,7 @@ WIDGET_IMPORTS = list(_imports(WIDGETS))
 HOMES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("duckdb",): (
         "store/catalog.py",
-        "store/confined.py",
+        "store/confined_child.py",
         "store/duck_errors.py",
         "store/items.py",
         "store/schema.py",

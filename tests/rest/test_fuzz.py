@@ -74,9 +74,15 @@ def store() -> Iterator[LocalStore]:
     with contextlib.ExitStack() as running:
         for schema, token in ((PLAIN, None), (GUARDED, TOKEN)):
             app = create_app(
-                made, token=token, allow_reset=True, allow_sql=True, max_batch_size=MOST, max_results=MOST_RESULTS
+                made,
+                token=token,
+                hosts=frozenset({"testserver"}),  # as Schemathesis calls it
+                allow_reset=True,
+                allow_sql=True,
+                max_batch_size=MOST,
+                max_results=MOST_RESULTS,
             )
-            running.enter_context(TestClient(app, base_url="http://localhost"))
+            running.enter_context(TestClient(app))
             schema.app.app = app
         yield made
     made.close()

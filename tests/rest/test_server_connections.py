@@ -31,7 +31,11 @@ def _cut_after(port: int, text: bytes) -> float:
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"GET /api/v1 HTTP/1.1\r\nHost: localhost\r\n", b"GET /api/v1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /api/v1 HTTP/1.1\r\n"],
+    [
+        b"",
+        b"GET /api/v1 HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET /api/v1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /api/v1 HTTP/1.1\r\n",
+    ],
 )
 def test_a_head_has_to_come(store: LocalStore, monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
     monkeypatch.setattr(connections, "_HEAD_SECONDS", 0.3)

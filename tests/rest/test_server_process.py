@@ -48,10 +48,15 @@ def test_other_addresses_need_a_token(host: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv(serve.TOKEN, raising=False)
     with pytest.raises(AuthorizationError, match=r"CHROMA_NB_TOKEN.*--insecure"):
         serve.server_options(_options("--host", host))
-    assert serve.server_options(_options("--host", host, "--insecure")).hosts is None
+    assert serve.server_options(_options("--host", host, "--insecure")).answered_hosts is None
+    named = serve.server_options(
+        _options("--host", host, "--insecure", "--allow-host", "Box.lan", "--allow-host", "[::7]")
+    )
+    assert (named.answered_hosts or set()) == {"localhost", "127.0.0.1", "::1", host, "box.lan", "::7"}
     monkeypatch.setenv(serve.TOKEN, "from-the-environment")
     assert serve.server_options(_options("--host", host)).token == "from-the-environment"  # noqa: S105
-    assert serve.server_options(_options("--host", host, "--token", "given")).token == "given"  # noqa: S105
+    given = serve.server_options(_options("--host", host, "--token", "given"))
+    assert (given.token, given.answered_hosts) == ("given", None)
 
 
 @pytest.mark.parametrize("token", ["", "two words", "t\u00f6ken", "line\nbreak"])

@@ -101,6 +101,29 @@ def test_other_names_are_not(store: LocalStore, host: str) -> None:
             assert (refused.status_code, _name(refused)) == (403, "AuthorizationError")
 
 
+def test_a_page_that_points_its_name_here_is_refused(store: LocalStore) -> None:
+    """Such a page has the same origin as the server, in the eyes of a browser."""
+    origin = "http://evil.example:8000"
+    for settings, token, status in (
+        ({}, None, 403),
+        ({"hosts": frozenset({"*"})}, None, 403),
+        ({"hosts": frozenset({"*"}), "cors_origins": (origin,)}, None, 200),
+        ({"hosts": frozenset({"evil.example"})}, None, 200),
+        ({"token": TOKEN}, None, 401),
+        ({"token": TOKEN}, TOKEN, 200),
+        ({"token": TOKEN, "hosts": frozenset({"localhost"})}, TOKEN, 403),
+    ):
+        with TestClient(create_app(store, allow_reset=True, **settings), base_url=origin) as page:
+            headers = {"Origin": origin} | ({} if token is None else {"X-Chroma-Token": token})
+            assert page.post(f"{API}/reset", headers=headers).status_code == status
+
+
+def test_any_name_is_answered_only_if_that_is_said(store: LocalStore) -> None:
+    for hosts, status in ((None, 403), (frozenset({"*"}), 200), (frozenset({"box.lan"}), 200)):
+        with TestClient(create_app(store, hosts=hosts), base_url="http://box.lan:8000") as client:
+            assert client.get(f"{API}/collections").status_code == status
+
+
 def test_pages_of_other_origins_change_nothing(store: LocalStore) -> None:
     with _served(store, allow_reset=True) as client:
         for origin in ("https://evil.example", "null", "http://localhost.evil.example"):
