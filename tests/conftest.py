@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.contract.backends import Hosts
 
+_IN_BROWSER = ("tests/browser/", "tests/js/test_browser.py")
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 # function_scoped_fixture: the tests make a collection of their own for every example.
@@ -46,11 +47,17 @@ def _refuse_skips(report: _Report) -> _Report:
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `pytest -n 2 --dist loadgroup`: a file's tests share what it sets up, and one browser at a time is enough."""
-    for item in items:
-        browser = item.get_closest_marker("browser") is not None or item.path.parent.name == "browser"
-        item.add_marker(pytest.mark.xdist_group("browser" if browser else item.nodeid.partition("::")[0]))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For ``pytest -n 2``: what a file sets up is set up once, and one browser at a time is enough."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return "browser" if path.startswith(_IN_BROWSER) else path
+
+    return ByFile(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

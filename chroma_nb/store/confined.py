@@ -75,7 +75,9 @@ def confined_sql(
         listed = ", ".join(map(quote, [info.name for info in store.list_collections()][:10])) or "none yet"
         raise SqlError(f"{result['failed']}\nTables are the collections: {listed}.")
     if result:
-        raise SqlError(result.get("refused", "The statement takes more memory than it may have on a server."))
+        raise SqlError(
+            result.get("refused", "The statement broke down: it may take more memory than it has on a server.")
+        )
     return pa.ipc.open_stream(table).read_all()
 
 

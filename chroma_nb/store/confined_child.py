@@ -21,7 +21,7 @@ import pyarrow as pa
 
 _CONFIG: dict[str, Any] = {
     "memory_limit": "1GB",
-    "secret_directory": "",  # would name the home directory
+    "secret_directory": "-",  # or else it is in the home directory, and told
     "temp_directory": "",  # nothing is put on the disk
     "threads": min(4, os.cpu_count() or 1),
 }
@@ -79,16 +79,18 @@ def _run(asked: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> pa.Table:
         alone.register(name, table)
     for setting in _SETTINGS:
         alone.execute(f"SET {setting}")
-    relation = alone.sql(asked["statement"], params=asked["parameters"] or None)
+    return _result(alone.sql(asked["statement"], params=asked["parameters"] or None), asked["most_bytes"])
+
+
+def _result(relation: duckdb.DuckDBPyRelation | None, most_bytes: int) -> pa.Table:
     if relation is None:
         return pa.table({})
-    left: int = asked["most_bytes"]
     batches: list[pa.RecordBatch] = []
     reader = relation.to_arrow_reader(10_000)
     for batch in reader:
         batches.append(batch)
-        left -= batch.nbytes
-        if left < 0:
+        most_bytes -= batch.nbytes
+        if most_bytes < 0:
             raise RefusedError("The statement gives more than a server sends at once. Ask for less: LIMIT or WHERE.")
     return pa.Table.from_batches(batches, reader.schema)
 

@@ -208,6 +208,9 @@ def test_old_calls_are_forgotten(path: Path, monkeypatch: pytest.MonkeyPatch) ->
         table: CallTable = local._shelves.catalog.calls
         rows = local._shelves.catalog._connection.execute("SELECT count(*) FROM store.chroma_nb.calls").fetchall()
         assert 10 <= rows[0][0] <= 20
+        assert table._known is not None
+        assert 10 <= len(table._known) <= 20
+        assert (table.find(made[-1]) is not None, table.find(made[0])) == (True, None)
         table.forget()
         assert table.find(made[-1]) is not None
         assert table.find(made[0]) is None
