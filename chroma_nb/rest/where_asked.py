@@ -173,7 +173,7 @@ class _Translation:
         return _Part(plain if self._able.trusted else {"$or": [plain, {key: {operator: float(value)}}]})
 
     def _document(self, tree: Text) -> _Part:
-        if tree.regex and not self._able.patterns:
+        if (tree.regex and not self._able.patterns) or "\0" in tree.pattern:  # which ends a text in SQLite
             return _UNSAID
         if tree.negated:
             if not self._able.negates_documents:

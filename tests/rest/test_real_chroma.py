@@ -111,6 +111,8 @@ def test_filters(docs: Collection, where: dict[str, Any], expected: str) -> None
     [
         ({"$contains": "river"}, "a"),
         ({"$contains": ""}, "ac"),
+        ({"$contains": "\0"}, ""),
+        ({"$not_contains": "a\0"}, "ac"),
         ({"$not_contains": "river"}, "c"),
         ({"$regex": "r.v|ount"}, "ac"),
         ({"$not_regex": "^a r"}, "c"),

@@ -118,6 +118,7 @@ def test_what_is_said_exactly() -> None:
     assert asked(parse_where({"lang": {"$in": ["en", "de"]}}), ABLE) == Asked({"lang": {"$in": ["en", "de"]}})
     assert asked(parse_where({"n": {"$gt": 2}}), ABLE) == Asked({"n": {"$gt": 2}})
     assert asked(Text(None, "x", regex=True), ABLE) == Asked(None, {"$regex": "x"})
+    assert asked(Text(None, "a\0"), ABLE) == Asked(exact=False), "SQLite ends a text there"
     assert asked(None, OLDER) == Asked()
     assert not asked(EN, OLDER).exact
     assert asked(parse_where({"n": {"$lt": 2.5}}), ABLE).exact
