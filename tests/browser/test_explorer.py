@@ -47,6 +47,7 @@ def at_work():
         thread.name
         for thread in threading.enumerate()
         if thread is not threading.main_thread()
+        and thread.name != "chroma_nb owner"  # waits for other processes as long as the store is open
         and any("chroma_nb" in frame.filename or "concurrent" in frame.filename for frame in stacks[thread.ident])
     ]
 
