@@ -18,8 +18,6 @@ from chroma_nb.store.confined import confined_sql
 from chroma_nb.types import CollectionInfo
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from chroma_nb.store.local import LocalStore
 
 LINUX = sys.platform == "linux"
