@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from chroma_nb.columns import texts as texts
+from chroma_nb.columns import texts
 from chroma_nb.types import ARROW_TYPES, Hits, Kind, Matrix, MetadataColumns, Records
 
 
