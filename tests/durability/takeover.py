@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import time
 import zlib
 from collections.abc import Callable
@@ -18,7 +15,6 @@ from chroma_nb.types import Records
 
 KEPT = 6  # batches of a writer that are there at once: it deletes older ones
 _ITEMS = 3
-ROOT = Path(__file__).parents[2]
 
 
 def batch(name: str, step: int) -> Records:
@@ -46,39 +42,6 @@ class Log:
 
     def count(self, word: str) -> int:
         return sum(line.startswith(word) for line in self.lines())
-
-
-class Processes:
-    """The process that forks others."""
-
-    def __init__(self, errors: Path) -> None:
-        self._errors = errors
-        with errors.open("wb") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.durability.shared_child"],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-            )
-
-    def start(self, **task: object) -> int:
-        """Fork a process; its id."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps(task), file=self._process.stdin, flush=True)
-        answer = self._process.stdout.readline()
-        assert answer, self._errors.read_text()
-        return int(answer)
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
 
 
 def until(holds: Callable[[], bool], seconds: float = 30) -> None:

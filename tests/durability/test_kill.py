@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +15,11 @@ import pytest
 import chroma_nb
 from chroma_nb.types import Metric
 from tests.durability import points, workload
+from tests.durability.forking import Forking
 from tests.durability.workload import NAME, Model
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 
-ROOT = Path(__file__).parents[2]
 ROUNDS = 14
 
 SERIES = [
@@ -34,31 +31,12 @@ SERIES = [
 ]
 
 
-class Writers:
-    """The process that forks writers."""
-
-    def __init__(self, errors: Path) -> None:
-        self._errors = errors
-        with errors.open("wb") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.durability.crash_child"],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-            )
-
-    def start(self, **task: object) -> int:
-        """Start a writer; its process id."""
-        assert self._process.stdin is not None
-        print(json.dumps(task), file=self._process.stdin, flush=True)
-        return int(self._answer())
+class Writers(Forking):
+    """The program that forks writers."""
 
     def wait_for_death(self) -> None:
         """Wait until the writer was killed; AssertionError with its traceback if it ended otherwise."""
-        assert self._answer() == str(-signal.SIGKILL), self._errors.read_text()
+        assert self.answer() == str(-signal.SIGKILL), self.errors()
 
     def kill_one(self, log: Path, lines: int, delay: float, **task: object) -> None:
         """Start a writer, kill it ``delay`` seconds after the log has so many lines, wait until it is gone."""
@@ -70,23 +48,10 @@ class Writers:
         os.kill(pid, signal.SIGKILL)
         self.wait_for_death()
 
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        answer = self._process.stdout.readline().strip()
-        assert answer, self._errors.read_text()
-        return answer
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
-
 
 @pytest.fixture(scope="module")
 def writers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Writers]:
-    process = Writers(tmp_path_factory.mktemp("writers") / "stderr")
+    process = Writers("tests.durability.crash_child", tmp_path_factory.mktemp("writers") / "stderr")
     yield process
     process.close()
 

@@ -26,7 +26,8 @@ from chroma_nb.store.calls import CallTable
 from chroma_nb.types import Records, Selection
 from tests.durability import points
 from tests.durability.conftest import OtherProcess
-from tests.durability.takeover import KEPT, Log, Processes, batch, gone, until
+from tests.durability.forking import Forking
+from tests.durability.takeover import KEPT, Log, batch, gone, until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 
@@ -34,8 +35,8 @@ ROUNDS = 20
 
 
 @pytest.fixture(scope="module")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
-    made = Processes(tmp_path_factory.mktemp("processes") / "stderr")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forking]:
+    made = Forking("tests.durability.shared_child", tmp_path_factory.mktemp("processes") / "stderr")
     yield made
     made.close()
 
@@ -58,7 +59,7 @@ def owner(client: chroma_nb.Client) -> int:
 class _Writers:
     """Three processes that write into one directory."""
 
-    def __init__(self, processes: Processes, folder: Path) -> None:
+    def __init__(self, processes: Forking, folder: Path) -> None:
         self.directory, self._processes, self._folder = folder / "db", processes, folder
         self.logs: dict[int, Log] = {}
         self.names: dict[int, str] = {}
@@ -109,7 +110,7 @@ def _advertised(directory: Path) -> int:
 
 
 @pytest.mark.slow
-def test_the_owner_is_killed_while_two_others_write(processes: Processes, tmp_path: Path) -> None:
+def test_the_owner_is_killed_while_two_others_write(processes: Forking, tmp_path: Path) -> None:
     with chroma_nb.Client(tmp_path / "db") as client:
         client.create_collection("docs", embedding_function=None)
     writers, rng = _Writers(processes, tmp_path), np.random.default_rng(4)
@@ -173,7 +174,7 @@ _CALLS = ("add", "update", "upsert", "delete", "create", "drop", "rename", "rese
 @pytest.mark.parametrize("hook", ["before commit", "after commit", "after the answer was made"])
 @pytest.mark.parametrize("call", _CALLS)
 def test_a_call_that_the_owner_dies_of_happens_once(
-    processes: Processes, path: Path, tmp_path: Path, call: str, hook: str
+    processes: Forking, path: Path, tmp_path: Path, call: str, hook: str
 ) -> None:
     shutil.copytree(path, tmp_path / "undisturbed")
     with chroma_nb.Client(tmp_path / "undisturbed") as client:
@@ -237,7 +238,7 @@ def test_the_owner_closes(other: OtherProcess, path: Path) -> None:
         other.run("client.close()")
 
 
-def test_three_race_for_it(processes: Processes, tmp_path: Path) -> None:
+def test_three_race_for_it(processes: Forking, tmp_path: Path) -> None:
     """Of those that are left one owns it, and the others work through that one."""
     with chroma_nb.Client(tmp_path / "db") as client:
         client.create_collection("docs", embedding_function=None)
