@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -25,14 +26,20 @@ def bars(what: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
-def bar(what: str, unit: str) -> Iterator[Progress]:
-    """A callable (done, total) that moves a bar; nothing is shown before it is first called."""
-    from tqdm.auto import tqdm
+def bar(what: str, unit: str, after: float = 0.0) -> Iterator[Progress]:
+    """A callable (done, total) that moves a bar; nothing is shown before it is first called.
 
+    Nor in the first seconds, if ``after`` says so: what is over by then needs no bar.
+    """
     shown: list[Any] = []
+    begun = time.monotonic()
 
     def move(done: int, total: int) -> None:
         if not shown:
+            if after and time.monotonic() - begun < after:
+                return
+            from tqdm.auto import tqdm
+
             shown.append(tqdm(total=total, desc=what, unit=unit, unit_scale=bool(unit), leave=False))
         shown[0].total = total
         shown[0].update(done - shown[0].n)

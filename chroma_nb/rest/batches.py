@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chroma_nb.errors import ChromaNbError, PartialWriteError
+from chroma_nb.store.protocol import Progress
 from chroma_nb.types import IntArray, Records
 
 BATCH_BYTES = 8 << 20
@@ -63,9 +64,13 @@ def _lengths(column: Any) -> npt.NDArray[np.int64]:
 
 
 def write_parts(
-    call: str, batch: Records, pieces: Iterator[IntArray], write: Callable[[Records, IntArray], None]
+    call: str,
+    batch: Records,
+    pieces: Iterator[IntArray],
+    write: Callable[[Records, IntArray], None],
+    progress: Progress | None = None,
 ) -> None:
-    """Write an ``add``, ``update`` or ``upsert`` piece by piece.
+    """Write an ``add``, ``update`` or ``upsert`` piece by piece; ``progress`` is told how many items are written.
 
     Raises:
         PartialWriteError: a piece failed that was not the first one.
@@ -84,3 +89,5 @@ def write_parts(
                 written,
             ) from error
         written += len(positions)
+        if progress is not None:
+            progress(written, len(batch))

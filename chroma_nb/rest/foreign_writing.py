@@ -15,6 +15,7 @@ from chroma_nb.rest.dialect import Dialect
 from chroma_nb.rest.foreign_reading import Reader
 from chroma_nb.rest.remote import missing_items
 from chroma_nb.rest.rows import metadata_rows
+from chroma_nb.store.protocol import Progress
 from chroma_nb.store.writing import wrong_dimension
 from chroma_nb.types import IntArray, MetadataValue, Records, Selection
 
@@ -35,16 +36,16 @@ class Writer:
     def __init__(self, dialect: Dialect, reader: Reader) -> None:
         self._dialect, self._reader = dialect, reader
 
-    def add(self, collection: uuid.UUID, batch: Records) -> int:
+    def add(self, collection: uuid.UUID, batch: Records, progress: Progress | None = None) -> int:
         """Add the items whose ids are new; how many."""
         self._check(collection, batch)
         known = self._reader.known(collection, batch.ids.to_pylist())
         fresh = batch.take(np.flatnonzero(~known)) if known.any() else batch
         if len(fresh):
-            self._send(collection, "add", fresh, _new_rows(fresh))
+            self._send(collection, "add", fresh, _new_rows(fresh), progress=progress)
         return len(fresh)
 
-    def update(self, collection: uuid.UUID, batch: Records, *, merge: bool) -> None:
+    def update(self, collection: uuid.UUID, batch: Records, *, merge: bool, progress: Progress | None = None) -> None:
         """Change what is given of existing items."""
         self._check(collection, batch)
         ids = batch.ids.to_pylist()
@@ -53,18 +54,18 @@ class Writer:
         if not known.all():
             raise missing_items(ids, known)
         if len(batch):
-            self._send(collection, "update", batch, *self._changed(batch, old, merge=merge))
+            self._send(collection, "update", batch, *self._changed(batch, old, merge=merge), progress=progress)
 
-    def upsert(self, collection: uuid.UUID, batch: Records, *, merge: bool) -> None:
+    def upsert(self, collection: uuid.UUID, batch: Records, *, merge: bool, progress: Progress | None = None) -> None:
         """Update the items that exist, add the others."""
         self._check(collection, batch)
         old = self._old(collection, batch)
         if batch.embeddings is None:
             if len(old) < len(batch):
                 raise InvalidArgumentError("Items that are new need embeddings.")
-            self.update(collection, batch, merge=merge)
+            self.update(collection, batch, merge=merge, progress=progress)
         elif len(batch):
-            self._send(collection, "upsert", batch, *self._changed(batch, old, merge=merge))
+            self._send(collection, "upsert", batch, *self._changed(batch, old, merge=merge), progress=progress)
 
     def delete(self, collection: uuid.UUID, selection: Selection) -> int:
         """Delete the selected items; how many."""
@@ -127,6 +128,8 @@ class Writer:
         batch: Records,
         rows: Sequence[_Row] | None,
         documents: Sequence[str | None] | None = None,
+        *,
+        progress: Progress | None,
     ) -> None:
         if documents is None and batch.documents is not None:
             documents = texts_of(batch.documents)
@@ -147,7 +150,7 @@ class Writer:
         pieces = batches.parts(batch, self._dialect.batch)
         if documents is not None and not gaps:
             pieces = (run for piece in pieces for run in _runs(piece, documents))
-        batches.write_parts(call, batch, pieces, write)
+        batches.write_parts(call, batch, pieces, write, progress)
 
     def _vectors(self, batch: Records) -> Any:
         if batch.embeddings is None:

@@ -14,6 +14,7 @@ from chroma_nb.rest.foreign_reading import Reader
 from chroma_nb.rest.foreign_writing import Writer
 from chroma_nb.rest.remote import SAMPLE, RemoteStore, can_be_asked_for, not_found
 from chroma_nb.rest.rows import metadata_of_rows
+from chroma_nb.store.protocol import Progress
 from chroma_nb.types import (
     BoolArray,
     CollectionInfo,
@@ -169,27 +170,50 @@ class ForeignServerStore(RemoteStore):
         """Which of these ids the collection holds."""
         return self._reader.known(collection, ids)
 
-    def add(self, collection: uuid.UUID, batch: Records, *, function: str | None = None) -> int:
+    def add(
+        self,
+        collection: uuid.UUID,
+        batch: Records,
+        *,
+        function: str | None = None,
+        progress: Progress | None = None,
+    ) -> int:
         """Add the items whose ids are new and skip the others."""
         try:
-            added = self._writer.add(collection, batch)
+            added = self._writer.add(collection, batch, progress)
         finally:
             self._touched(collection)
         self._record(collection, function)
         return added
 
-    def update(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
+    def update(
+        self,
+        collection: uuid.UUID,
+        batch: Records,
+        *,
+        merge: bool,
+        function: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Change what is given of existing items."""
         try:
-            self._writer.update(collection, batch, merge=merge)
+            self._writer.update(collection, batch, merge=merge, progress=progress)
         finally:
             self._touched(collection)
         self._record(collection, function)
 
-    def upsert(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
+    def upsert(
+        self,
+        collection: uuid.UUID,
+        batch: Records,
+        *,
+        merge: bool,
+        function: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Update the items that exist, add the others."""
         try:
-            self._writer.upsert(collection, batch, merge=merge)
+            self._writer.upsert(collection, batch, merge=merge, progress=progress)
         finally:
             self._touched(collection)
         self._record(collection, function)

@@ -125,32 +125,57 @@ class OwnServerStore(RemoteStore):
             found += self.transport.post(_path(collection, "known"), {"ids": list(some)})
         return np.array(found, dtype=np.bool_)
 
-    def add(self, collection: uuid.UUID, batch: Records, *, function: str | None = None) -> int:
+    def add(
+        self,
+        collection: uuid.UUID,
+        batch: Records,
+        *,
+        function: str | None = None,
+        progress: Progress | None = None,
+    ) -> int:
         """Add the items whose ids are new and skip the others."""
-        answers = self._write("add", collection, batch, {"function": function})
+        answers = self._write("add", collection, batch, {"function": function}, progress)
         return sum(int(answer["added"]) for answer in answers)
 
-    def update(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
+    def update(
+        self,
+        collection: uuid.UUID,
+        batch: Records,
+        *,
+        merge: bool,
+        function: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Change what is given of existing items."""
         if len(batch) > self.max_batch_size:  # else the first requests would be done before the last one is refused
             ids = batch.ids.to_pylist()
             known = self.known(collection, ids)
             if not known.all():
                 raise missing_items(ids, known)
-        self._write("update", collection, batch, {"merge": merge, "function": function})
+        self._write("update", collection, batch, {"merge": merge, "function": function}, progress)
 
-    def upsert(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
+    def upsert(
+        self,
+        collection: uuid.UUID,
+        batch: Records,
+        *,
+        merge: bool,
+        function: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Update the items that exist, add the others."""
-        self._write("upsert", collection, batch, {"merge": merge, "function": function})
+        self._write("upsert", collection, batch, {"merge": merge, "function": function}, progress)
 
-    def _write(self, call: str, collection: uuid.UUID, batch: Records, more: Mapping[str, Any]) -> list[Any]:
+    def _write(
+        self, call: str, collection: uuid.UUID, batch: Records, more: Mapping[str, Any], progress: Progress | None
+    ) -> list[Any]:
         answers: list[Any] = []
 
         def write(part: Records, _: Any) -> None:
             body = {**wire_items.batch_body(part), **more}
             answers.append(self.transport.post(_path(collection, call), body, repeatable=call != "add"))
 
-        batches.write_parts(call, batch, batches.parts(batch, self.max_batch_size, self._bytes), write)
+        batches.write_parts(call, batch, batches.parts(batch, self.max_batch_size, self._bytes), write, progress)
         return answers
 
     def delete(self, collection: uuid.UUID, selection: Selection) -> int:

@@ -45,7 +45,9 @@ OF_STORES = (WRITES - {"save_layout"}) | frozenset(
 )
 OF_SNAPSHOTS = frozenset({"column", "layout", "matching", "neighbours", "records", "save_layout", "search", "vectors"})
 # Those that tell how far they are, and what they call it.
-PROGRESS = {"build_index": ("progress",), "neighbours": ("progress", "indexing")}
+PROGRESS = dict.fromkeys(("add", "build_index", "update", "upsert"), ("progress",)) | {
+    "neighbours": ("progress", "indexing")
+}
 
 _BUILTIN = (
     IndexError,

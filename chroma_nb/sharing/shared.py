@@ -147,18 +147,41 @@ class SharedStore:
         found: BoolArray = self._do("known", collection, ids)
         return found
 
-    def add(self, collection: uuid.UUID, batch: Records, *, function: str | None = None) -> int:
+    def add(
+        self,
+        collection: uuid.UUID,
+        batch: Records,
+        *,
+        function: str | None = None,
+        progress: Progress | None = None,
+    ) -> int:
         """Add the items whose ids are new and skip the others."""
-        added: int = self._do("add", collection, batch, function=function)
+        added: int = self._do("add", collection, batch, function=function, progress=progress)
         return added
 
-    def update(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
+    def update(
+        self,
+        collection: uuid.UUID,
+        batch: Records,
+        *,
+        merge: bool,
+        function: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Change what is given of existing items."""
-        self._do("update", collection, batch, merge=merge, function=function)
+        self._do("update", collection, batch, merge=merge, function=function, progress=progress)
 
-    def upsert(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
+    def upsert(
+        self,
+        collection: uuid.UUID,
+        batch: Records,
+        *,
+        merge: bool,
+        function: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Update the items that exist, add the others."""
-        self._do("upsert", collection, batch, merge=merge, function=function)
+        self._do("upsert", collection, batch, merge=merge, function=function, progress=progress)
 
     def delete(self, collection: uuid.UUID, selection: Selection) -> int:
         """Delete the selected items."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 
 from chroma_nb.errors import ForeignStoreError, NewerStoreError, ReadOnlyStoreError
 from chroma_nb.store import schema
@@ -27,12 +28,13 @@ from chroma_nb.store.items import ItemTables
 from chroma_nb.store.saved import SavedTables
 from chroma_nb.store.schema import SCHEMA, items_table, literal, sparse_table
 from chroma_nb.store.where_sql import SQL_TYPES, Place
-from chroma_nb.types import CollectionInfo, IndexSettings, Kind, Metric
+from chroma_nb.types import CollectionInfo, IndexSettings, IntArray, Kind, Metric
 
 _log = logging.getLogger(__name__)
 
 _COLLECTION_COLUMNS = (
-    "number, id, name, metadata, settings, dimension, embedding_function, next_row, next_slot, generation, version"
+    "number, id, name, metadata, settings, dimension, embedding_function, next_row, next_slot, generation, version, "
+    "stamps"
 )
 
 
@@ -45,6 +47,15 @@ class Entry:
     next_row: int
     next_slot: int
     generation: int
+    stamps: tuple[int, ...] = ()
+
+    def stamped(self, rows: IntArray) -> Entry:
+        """With other stamps for the chunks of these rows, and one for each chunk that has none."""
+        changed = set((rows // schema.CHUNK).tolist())
+        known = dict(enumerate(self.stamps))
+        chunks = range(-(-self.next_row // schema.CHUNK))
+        stamps = (schema.new_stamp() if at in changed or at not in known else known[at] for at in chunks)
+        return replace(self, stamps=tuple(stamps))
 
 
 class Catalog:
@@ -207,7 +218,7 @@ class Catalog:
             for statement in schema.item_tables(entry.number):
                 self._connection.execute(statement)
             self._connection.execute(
-                f"INSERT INTO {SCHEMA}.collections ({_COLLECTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO {SCHEMA}.collections ({_COLLECTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 _values(entry),
             )
         return entry
@@ -303,11 +314,12 @@ def _values(entry: Entry) -> list[Any]:
         entry.next_slot,
         entry.generation,
         info.version,
+        np.array(entry.stamps, dtype="<i8").tobytes(),
     ]
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    number, id_, name, metadata, settings, dimension, function, next_row, next_slot, generation, version = row
+    number, id_, name, metadata, settings, dimension, function, next_row, next_slot, generation, version, stamps = row
     read = IndexSettings(**json.loads(settings))
     info = CollectionInfo(
         id=uuid.UUID(id_),
@@ -318,4 +330,4 @@ def _entry(row: Sequence[Any]) -> Entry:
         embedding_function=function,
         version=version,
     )
-    return Entry(number, info, next_row, next_slot, generation)
+    return Entry(number, info, next_row, next_slot, generation, tuple(np.frombuffer(stamps, dtype="<i8").tolist()))

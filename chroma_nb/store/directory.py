@@ -3,6 +3,7 @@
 PATH/chroma_nb.duckdb                           rows; the truth
 PATH/vectors/<collection id>.<generation>.f32   vectors; the truth (see `vectors`)
 PATH/graphs/<collection id>.<generation>.graph  search graphs; a cache
+PATH/columns/<collection id>.<...>.columns      columns of items; a cache (see `columns`)
 
 and, of `chroma_nb.sharing`,
 
@@ -12,21 +13,26 @@ PATH/frozen/<number>/                           the same files once more, as the
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from chroma_nb.errors import CorruptStoreError, ForeignStoreError, ReadOnlyStoreError
 from chroma_nb.store.catalog import Entry
+from chroma_nb.store.columns import filed
 from chroma_nb.store.duck_errors import translated
 
 _log = logging.getLogger(__name__)
 
 DATABASE = "chroma_nb.duckdb"
-_OWN_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.\d+\.(f32|graph|[0-9a-f]+\.tmp)")
+_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_OWN_NAME = re.compile(rf"{_ID}\.\d+\.((f32|graph|[0-9a-f]+\.tmp)|\d+\.\d+\.columns(\.[0-9a-f]+\.tmp)?)")
+_FOLDERS = ("vectors", "graphs", "columns")
 _FOREIGN = {
     "chroma.sqlite3": "a database of Chroma 0.4 or later",
     "chroma-embeddings.parquet": "a database of Chroma 0.3 (duckdb+parquet)",
@@ -49,12 +55,12 @@ class Directory:
         with translated(path):
             self._check()
             if not read_only:
-                for folder in (path, path / "vectors", path / "graphs"):
+                for folder in (path, *(path / name for name in _FOLDERS)):
                     folder.mkdir(parents=True, exist_ok=True)
 
     def _own_files(self) -> list[Path]:
         """Files with the names this store gives; others, whoever put them there, are none of its business."""
-        folders = [folder for folder in (self.path / "vectors", self.path / "graphs") if folder.is_dir()]
+        folders = [self.path / name for name in _FOLDERS if (self.path / name).is_dir()]
         return [path for folder in folders for path in folder.iterdir() if _OWN_NAME.fullmatch(path.name)]
 
     def _check(self) -> None:
@@ -67,8 +73,9 @@ class Directory:
         for name, what in _FOREIGN.items():
             if (self.path / name).exists():
                 raise ForeignStoreError(
-                    f"{self.path} holds {what} ({name}), which chroma_nb does not change in place. "
-                    "Choose another directory for the new store."
+                    f"{self.path} holds {what} ({name}), which chroma_nb does not change in place. Import it into "
+                    f"another directory: chroma_nb.Client('./NEW').import_directory({str(self.path)!r}), or on the "
+                    f"command line: chroma-nb import {shlex.quote(str(self.path))} --into ./NEW"
                 )
         if any(path.suffix == ".f32" for path in self._own_files()):
             raise CorruptStoreError(
@@ -105,6 +112,17 @@ class Directory:
         """The graph of a collection."""
         return self.path / "graphs" / f"{entry.info.id}.{entry.generation}.graph"
 
+    @property
+    def columns(self) -> Path:
+        """The folder of the columns of all collections."""
+        return self.path / "columns"
+
+    def _files(self, entries: Iterable[Entry]) -> list[Path]:
+        """What there may be of these collections, as the database says."""
+        entries = list(entries)
+        columns = (file.path for file in filed(self.columns, entries).values())
+        return [*map(self.vectors, entries), *map(self.graph, entries), *columns]
+
     def remove(self, *paths: Path) -> None:
         """Remove files that nothing refers to any more; what resists goes at the next opening."""
         for path in paths:
@@ -114,20 +132,20 @@ class Directory:
                 _log.info("%s could not be removed yet: %s", path, error)
 
     def link(self, folder: Path, entries: Iterable[Entry]) -> None:
-        """Give the vectors and graphs of collections another name in a folder; copies where links do not work.
+        """Give the files of collections another name in a folder; copies where links do not work.
 
-        Vectors that are there never change, and graph files are replaced as a whole.
+        Vectors that are there never change, and graphs and columns are replaced as a whole.
         """
-        for name in ("vectors", "graphs"):
+        for name in _FOLDERS:
             (folder / name).mkdir()
-        for entry in entries:
-            for path in (self.vectors(entry), self.graph(entry)):
-                if path.exists():
-                    link_or_copy(path, folder / path.relative_to(self.path))
+        for path in self._files(entries):
+            # What is a cache may be replaced by a newer one in this very moment.
+            with contextlib.suppress(FileNotFoundError):
+                link_or_copy(path, folder / path.relative_to(self.path))
 
     def sweep(self, entries: Iterable[Entry]) -> None:
         """Remove what interrupted deletions, compactions and savings left behind."""
-        kept = {path for entry in entries for path in (self.vectors(entry), self.graph(entry))}
+        kept = set(self._files(entries))
         self.remove(*(path for path in self._own_files() if path not in kept))
         self.remove(*self.path.glob(f"{DATABASE}.*.new*"), *self.path.glob("owner.json.*.new"))
 

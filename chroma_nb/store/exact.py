@@ -92,6 +92,15 @@ class Lengths:
             return self._known.view[: len(vectors)]
 
 
+def _products(vectors: Matrix, query: Matrix) -> Scores:
+    """Dot products of rows with one query.
+
+    In one thread: at 100,000 x 384 that takes 6 ms, less than OpenBLAS with two, and does not wait for a core on
+    which a graph is being built.
+    """
+    return np.asarray(np.einsum("ij,j->i", vectors, query))
+
+
 def _prepared(metric: Metric, queries: Matrix) -> Matrix:
     """Queries as the scores want them: of length 1 for cosine."""
     if metric is not Metric.COSINE:
@@ -125,7 +134,7 @@ def nearest_of_one(
     """Candidates for the k nearest of one query among all (live) rows; None: ask in float64."""
     query = _prepared(metric, query[None])
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        scores = _finish(metric, vectors @ query[0], length)
+        scores = _finish(metric, _products(vectors, query[0]), length)
         margin = _margin(metric, length, query)[0]
     return _smallest(scores, k, margin, live)
 
@@ -141,7 +150,7 @@ def nearest_among(metric: Metric, vectors: Matrix, slots: IntArray, query: Matri
             part = slice(start, start + _GATHER_ROWS)
             rows = np.take(vectors, slots[part], axis=0, out=buffer[: len(slots[part])], mode="clip")
             length[part] = lengths(metric, rows)
-            scores[part] = _finish(metric, rows @ query[0], length[part])
+            scores[part] = _finish(metric, _products(rows, query[0]), length[part])
         margin = _margin(metric, length, query)[0]
     found = _smallest(scores, k, margin, None)
     return None if found is None else slots[found]

@@ -1,4 +1,4 @@
-"""Keeps graphs up to date in the background.
+"""Keeps graphs, and files of columns, up to date in the background.
 
 One thread, started when there is work and gone when there is none. It inserts small batches (so
 that a search waits at most for one of them), saves what it built, and leaves when the store
@@ -13,16 +13,21 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from chroma_nb.errors import CorruptStoreError
+from chroma_nb.store.graph_files import GraphFile
 from chroma_nb.store.hnsw import Graph
 from chroma_nb.store.protocol import Progress
 from chroma_nb.store.search import can_scan_beside, wants_graph
 from chroma_nb.store.shelf import Shelf
 from chroma_nb.store.shelves import Shelves
+from chroma_nb.store.walking import Walker
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +38,17 @@ _LARGE_BATCH = 1024
 # Slots behind the graph are scanned at search time; so many are cheaper to scan than to insert.
 _SLACK_SLOTS = 2048
 _SLACK_SHARE = 0.02
+# So many queries are answered by walking through the graph file before it is read, or so many for a number of
+# slots, if that is more. Reading pays off after some hundred queries: who asks a few and goes shall not pay.
+_WALKS = 32
+_SLOTS_PER_WALK = 3000
+# Seconds that many queries at once wait for other building before they are answered by walking.
+_PATIENCE = 5.0
 # A graph file is written again when it lacks this share of what the graph covers.
 _UNSAVED_SHARE = 0.05
+
+
+_ANEW = "the search graph is built anew: %s"
 
 
 class Indexer:
@@ -56,9 +70,35 @@ class Indexer:
         self._building = threading.RLock()
         self._waited_for = 0
 
+    def seek(self, shelf: Shelf) -> None:
+        """Look for the graph file, once, and map it; the store is locked."""
+        if shelf.graph_sought:
+            return
+        if shelf.vectors is None or not wants_graph(shelf.state.entry.next_slot, shelf.vectors.dimension):
+            return
+        shelf.graph_sought = True
+        file = self._file(shelf)
+        if file is not None and file.walkable:
+            try:
+                shelf.graph = Walker(file, shelf.state.entry.info.settings, shelf.held())
+            except CorruptStoreError as error:
+                _log.warning(_ANEW, error)
+
+    def read(self, shelf: Shelf, queries: int) -> None:
+        """Read a graph that is only mapped, if so many queries at once are worth it and nobody builds for long."""
+        graph = shelf.graph
+        if queries < _WALKS or not isinstance(graph, Walker) or not _is_worth_reading(shelf, graph, queries):
+            return
+        with self._awaited():
+            if self._building.acquire(timeout=_PATIENCE):
+                try:
+                    self._load(shelf)
+                finally:
+                    self._building.release()
+
     def wake(self, shelf: Shelf) -> None:
         """See to it that the graph of this collection catches up, if it is worth one."""
-        if not _lags(shelf):
+        if not _lags(shelf) and not self._columns_due(shelf):
             return
         with self._lock:
             if self._stopping or shelf in self._pending:
@@ -80,18 +120,27 @@ class Indexer:
 
     def catch_up(self, shelf: Shelf, progress: Progress | None = None) -> None:
         """Build in the calling thread until the graph covers everything; KeyboardInterrupt stops it unharmed."""
-        self._waited_for += 1  # the background thread gives way, since this one may use all cores
+        with self._awaited(), self._building:
+            self._build(shelf, 0, progress or _silent)
+
+    @contextmanager
+    def _awaited(self) -> Iterator[None]:
+        """Let the background thread give way to this one, which may use all cores."""
+        with self._lock:
+            self._waited_for += 1
         try:
-            with self._building:
-                self._build(shelf, 0, progress or _silent)
+            yield
         finally:
-            self._waited_for -= 1
+            with self._lock:
+                self._waited_for -= 1
 
     def save(self, shelf: Shelf) -> None:
         """Write the graph file if it lacks anything."""
         path = self._graph_path(shelf)
         graph = shelf.graph
-        if not self._saves or path is None or graph is None or graph.upto == shelf.saved or shelf.dropped:
+        if not self._saves or path is None or not isinstance(graph, Graph) or shelf.dropped:
+            return
+        if graph.upto == shelf.saved:
             return
         upto = graph.upto
         try:
@@ -101,13 +150,26 @@ class Indexer:
         else:
             shelf.saved = upto
 
+    def save_columns(self, shelf: Shelf, *, closing: bool = False) -> None:
+        """Write the files of columns that are due."""
+        if shelf.columns is not None and self._saves:
+            state = shelf.state
+            gone = partial(getattr, shelf, "dropped") if closing else partial(self._ended, shelf)
+            shelf.columns.save(state.entry, state.mirror, gone, closing=closing)
+
+    def _columns_due(self, shelf: Shelf) -> bool:
+        state = shelf.state
+        return shelf.columns is not None and self._saves and shelf.columns.wanting(state.entry, state.mirror)
+
     # the thread -------------------------------------------------------------------------------
 
     def _run(self, shelf: Shelf) -> None:
         while True:
+            self.save_columns(shelf)
             try:
-                with self._building:
-                    self._build(shelf, _slack(shelf), None)
+                if _lags(shelf):
+                    with self._building:
+                        self._build(shelf, _slack(shelf), None)
             except Exception:  # noqa: BLE001 - logged, whatever it is
                 # Searches stay exact without a graph: worth a word, not worth a broken notebook.
                 shelf.graph_failed = True
@@ -120,15 +182,13 @@ class Indexer:
                 shelf = self._pending.pop(0)
 
     def _build(self, shelf: Shelf, slack: int, progress: Progress | None) -> None:
-        if not shelf.graph_tried:
-            shelf.graph_tried = True
-            self._load(shelf)
+        self._load(shelf)
         while not self._ended(shelf):
             state, vectors, graph = shelf.state, shelf.vectors, shelf.graph
             slots = state.entry.next_slot
             if vectors is None or not wants_graph(slots, vectors.dimension):
                 break
-            if graph is None:
+            if not isinstance(graph, Graph):
                 graph = Graph(vectors.dimension, state.entry.info.settings, slots)
             if slots - graph.upto <= (slack if len(graph) else 0) or (progress is None and self._waited_for):
                 break
@@ -146,7 +206,7 @@ class Indexer:
             elif useful:
                 time.sleep(0)
         graph = shelf.graph
-        if graph is not None and graph.upto - shelf.saved > _UNSAVED_SHARE * graph.upto:
+        if isinstance(graph, Graph) and graph.upto - shelf.saved > _UNSAVED_SHARE * graph.upto:
             self.save(shelf)
 
     def _ended(self, shelf: Shelf) -> bool:
@@ -159,18 +219,38 @@ class Indexer:
             return None
         return shelves.directory.graph(shelf.state.entry)
 
-    def _load(self, shelf: Shelf) -> None:
+    def _file(self, shelf: Shelf) -> GraphFile | None:
+        """The graph file, if there is one of this collection that can be read."""
         path = self._graph_path(shelf)
-        if path is None or not path.exists() or shelf.vectors is None:
+        if path is None or not path.exists():
+            return None
+        try:
+            file = GraphFile(path)
+            if not file.walkable:
+                file.verify()
+            file.check(_identity(shelf), shelf.state.entry.next_slot)
+        except CorruptStoreError as error:
+            _log.warning(_ANEW, error)
+            return None
+        return file
+
+    def _load(self, shelf: Shelf) -> None:
+        """Read the graph file, once; a walker gives way to what was read, or to nothing."""
+        if shelf.graph_read:
+            return
+        shelf.graph_read = shelf.graph_sought = True
+        walker = shelf.graph
+        file = walker.file if isinstance(walker, Walker) else self._file(shelf)
+        if file is None or shelf.vectors is None:
             return
         state = shelf.state
         try:
-            graph = Graph.load(
-                path, _identity(shelf), state.entry.info.settings, shelf.vectors.view(state.entry.next_slot)
-            )
+            file.verify()
         except CorruptStoreError as error:
-            _log.warning("the search graph is built anew: %s", error)
+            _log.warning(_ANEW, error)
+            shelf.graph = None
             return
+        graph = Graph.load(file, state.entry.info.settings, shelf.vectors.view(state.entry.next_slot))
         shelf.graph, shelf.saved = graph, graph.upto
 
 
@@ -199,7 +279,15 @@ def _lags(shelf: Shelf) -> bool:
     vectors, slots = shelf.vectors, shelf.state.entry.next_slot
     if vectors is None or shelf.graph_failed or not wants_graph(slots, vectors.dimension):
         return False
-    return shelf.graph is None or slots - shelf.graph.upto > _slack(shelf)
+    graph = shelf.graph
+    if isinstance(graph, Walker) and (graph.torn or _is_worth_reading(shelf, graph, 0)):
+        return True
+    return graph is None or slots - graph.upto > _slack(shelf)
+
+
+def _is_worth_reading(shelf: Shelf, graph: Walker, queries: int) -> bool:
+    """Whether a graph is asked so often, these queries included, that it is worth to be read."""
+    return graph.walks + queries >= max(_WALKS, shelf.state.entry.next_slot // _SLOTS_PER_WALK)
 
 
 def _threads(asked: int | None, *, waited_for: bool) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 
 import duckdb
@@ -16,6 +16,8 @@ from chroma_nb.store.where_sql import SPARSE_COLUMNS, Condition, Place
 from chroma_nb.types import ARROW_TYPES, IntArray, Kind
 
 _BATCH = "chroma_nb_batch"
+# Of one statement: a long one says nothing of how far it is.
+_INSERTED_ROWS = 131_072
 
 
 class ItemTables:
@@ -26,11 +28,18 @@ class ItemTables:
 
     # writing (inside a transaction of the caller) ---------------------------------------------
 
-    def insert(self, number: int, columns: Mapping[str, pa.Array]) -> None:
-        """Append items; ``columns`` holds row, slot, id, document and the key columns."""
+    def insert(self, number: int, columns: Mapping[str, pa.Array], told: Callable[[int], None] | None = None) -> None:
+        """Append items; ``columns`` holds row, slot, id, document and the key columns.
+
+        ``told`` is called with the number of items inserted so far.
+        """
         names = ", ".join(f'"{name}"' for name in columns)
-        with self._batch(columns):
-            self._connection.execute(f"INSERT INTO {items_table(number)} ({names}) SELECT {names} FROM {_BATCH}")
+        count = len(columns["row"])
+        for start in range(0, count, _INSERTED_ROWS):
+            with self._batch({name: column.slice(start, _INSERTED_ROWS) for name, column in columns.items()}):
+                self._connection.execute(f"INSERT INTO {items_table(number)} ({names}) SELECT {names} FROM {_BATCH}")
+            if told is not None:
+                told(min(start + _INSERTED_ROWS, count))
 
     def update(self, number: int, columns: Mapping[str, pa.Array]) -> None:
         """Change columns of the items named by the column ``row``."""
@@ -87,23 +96,24 @@ class ItemTables:
         rows = self._connection.execute(f"SELECT count(*) FROM {items_table(number)}").fetchall()
         return int(rows[0][0])
 
-    def load(self, number: int, columns: Sequence[str]) -> pa.Table:
-        """All items, in order, with ``row``, ``slot`` and these columns."""
+    def load(self, number: int, columns: Sequence[str], start: int, stop: int) -> pa.Table:
+        """The items with rows from ``start`` to below ``stop``, in order, with ``row``, ``slot`` and these columns."""
         names = ", ".join(f'"{name}"' for name in ("row", "slot", *columns))
-        return self._connection.sql(f'SELECT {names} FROM {items_table(number)} ORDER BY "row"').to_arrow_table()
+        return self._connection.sql(
+            f'SELECT {names} FROM {items_table(number)} WHERE {_between(start, stop)} ORDER BY "row"'
+        ).to_arrow_table()
 
-    def load_sparse(self, number: int, places: Mapping[str, Mapping[Kind, Place]]) -> dict[int, SparseColumn]:
-        """The sparse values of a collection, by the number of the (key, kind) pair."""
+    def load_sparse(
+        self, number: int, places: Mapping[str, Mapping[Kind, Place]], start: int, stop: int
+    ) -> dict[int, SparseColumn]:
+        """The sparse values of these rows, by the number of the (key, kind) pair."""
         wanted = {
             place.number: kind for kinds in places.values() for kind, place in kinds.items() if place.column is None
         }
         if not wanted:
             return {}
-        table = (
-            self._connection.sql(f'SELECT * FROM {sparse_table(number)} ORDER BY key, "row"')
-            .to_arrow_table()
-            .combine_chunks()
-        )
+        statement = f'SELECT * FROM {sparse_table(number)} WHERE {_between(start, stop)} ORDER BY key, "row"'
+        table = self._connection.sql(statement).to_arrow_table().combine_chunks()
         keys, rows = table["key"].to_numpy(), table["row"].to_numpy().astype(np.int64)
         found = {}
         for key, kind in wanted.items():
@@ -129,3 +139,7 @@ class ItemTables:
         except (duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
             raise InvalidArgumentError(f"The filter cannot be evaluated: {str(error).splitlines()[0]}") from error
         return np.asarray(found["row"], dtype=np.int64)
+
+
+def _between(start: int, stop: int) -> str:
+    return f'"row" >= {start:d} AND "row" < {stop:d}'

@@ -20,7 +20,6 @@ import pyarrow as pa
 from chroma_nb.errors import (
     ClosedStoreError,
     CollectionNotFoundError,
-    IDNotFoundError,
     NotSupportedError,
     ReadOnlyStoreError,
     StoreError,
@@ -30,15 +29,14 @@ from chroma_nb.store import sql_views, writing
 from chroma_nb.store.directory import DATABASE
 from chroma_nb.store.duck_errors import translated
 from chroma_nb.store.indexer import Indexer
+from chroma_nb.store.local_writing import Written
 from chroma_nb.store.mirror import ascending
 from chroma_nb.store.protocol import Progress
 from chroma_nb.store.search import nearest
 from chroma_nb.store.selecting import selected
-from chroma_nb.store.shelf import Shelf
 from chroma_nb.store.shelves import Shelves
 from chroma_nb.store.snapshot import LocalSnapshot
 from chroma_nb.types import (
-    BoolArray,
     CollectionInfo,
     CollectionStats,
     Hits,
@@ -52,7 +50,7 @@ _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
-class LocalStore:
+class LocalStore(Written):
     """A `Store` in memory (``path=None``) or in a directory.
 
     Attributes:
@@ -146,80 +144,6 @@ class LocalStore:
             shelves = self._shelves
             return CollectionStats(shelves.count(collection), shelves.keys(collection), shelves.indexed(collection))
 
-    # items: writing ---------------------------------------------------------------------------
-
-    def known(self, collection: uuid.UUID, ids: Sequence[str]) -> BoolArray:
-        """Which of these ids the collection holds."""
-        with self._open():
-            positions = self._shelves.shelf(collection).positions
-            return np.fromiter((id_ in positions for id_ in ids), dtype=np.bool_, count=len(ids))
-
-    def add(self, collection: uuid.UUID, batch: Records, *, function: str | None = None) -> int:
-        """Add the items whose ids are new and skip the others."""
-        with self._open(writing=True):
-            known = self.known(collection, batch.ids.to_pylist())
-            if known.any():
-                batch = batch.take(np.flatnonzero(~known))
-            self._shelves.catalog.calls.returns(len(batch))
-            if len(batch):
-                self._write(collection, function, new=batch)
-            return len(batch)
-
-    def update(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
-        """Change what is given of existing items."""
-        with self._open(writing=True):
-            ids = batch.ids.to_pylist()
-            known = self.known(collection, ids)
-            if not known.all():
-                missing = [id_ for id_, there in zip(ids, known, strict=True) if not there]
-                raise IDNotFoundError(
-                    f"Could not find {len(missing)} items for update: {', '.join(map(repr, missing[:5]))}"
-                    f"{', ...' if len(missing) > 5 else ''}. Nothing was changed. Use upsert to add what is missing."
-                )
-            if len(batch):
-                self._write(collection, function, old=batch, merge=merge)
-
-    def upsert(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
-        """Update the items that exist, add the others."""
-        with self._open(writing=True):
-            known = self.known(collection, batch.ids.to_pylist())
-            new, old = (batch.take(np.flatnonzero(mask)) if mask.any() else None for mask in (~known, known))
-            if len(batch):
-                self._write(collection, function, new=new, old=old, merge=merge)
-
-    def _write(
-        self,
-        collection: uuid.UUID,
-        function: str | None,
-        *,
-        new: Records | None = None,
-        old: Records | None = None,
-        merge: bool = False,
-    ) -> None:
-        shelf = self._shelves.shelf(collection)
-        writing.write(self._shelves, shelf, new=new, old=old, merge=merge, function=function)
-        self._tidy(shelf)
-
-    def delete(self, collection: uuid.UUID, selection: Selection) -> int:
-        """Delete the selected items."""
-        with self._open(writing=True):
-            shelf = self._shelves.shelf(collection)
-            positions = ascending(selected(self._shelves, shelf, selection))
-            self._shelves.catalog.calls.returns(len(positions))
-            if len(positions):
-                writing.delete(self._shelves, shelf, positions)
-                self._tidy(shelf)
-            return len(positions)
-
-    def _tidy(self, shelf: Shelf) -> None:
-        """After a write: drop dead vectors when they are many, and let the graph catch up."""
-        try:
-            shelf = writing.compact(self._shelves, shelf)
-        except Exception as error:  # noqa: BLE001 - the write itself is committed, dead vectors only cost space
-            _log.warning("could not compact the vectors of %s: %s", shelf.state.entry.info.name, error)
-        else:
-            self._indexer.wake(shelf)
-
     # items: reading ---------------------------------------------------------------------------
 
     def get(
@@ -258,7 +182,11 @@ class LocalStore:
             allowed = None
             if not selection.everything:
                 allowed = ascending(state.mirror.slots[selected(self._shelves, shelf, selection)])
+            self._indexer.seek(shelf)
             space = shelf.space()
+        if allowed is None and not exact:
+            self._indexer.read(shelf, len(vectors))
+            space.graph = shelf.graph
         found = nearest(space, vectors, n_results, allowed, force_exact=exact)
         self._indexer.wake(shelf)
         counts = [len(slots) for slots, _ in found]
@@ -363,6 +291,7 @@ class LocalStore:
             self._shelves.catalog.checkpoint()
             for shelf in self._shelves.loaded():
                 self._indexer.save(shelf)
+                self._indexer.save_columns(shelf, closing=True)
 
     def intact(self) -> bool:
         """Whether this is still the store in its directory: open, in this process, and not deleted."""
@@ -382,6 +311,7 @@ class LocalStore:
             try:
                 for shelf in self._shelves.loaded():
                     self._indexer.save(shelf)
+                    self._indexer.save_columns(shelf, closing=True)
             finally:
                 self._shelves.close()
 

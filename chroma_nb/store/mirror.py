@@ -47,6 +47,33 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Items with consecutive rows, as they are read.
+
+    Attributes:
+        rows: int64 (n,), ascending.
+        slots: int64 (n,).
+        columns: dense columns; one that is not there is all null.
+        sparse: values of rare metadata keys, by the number of the (key, kind) pair.
+    """
+
+    rows: IntArray
+    slots: IntArray
+    columns: Mapping[str, pa.Array]
+    sparse: Mapping[int, SparseColumn]
+
+    @classmethod
+    def of_table(cls, table: pa.Table, types: Mapping[str, pa.DataType], sparse: Mapping[int, SparseColumn]) -> Part:
+        """Of a table with the columns ``row``, ``slot`` and those of ``types``, ordered by row."""
+        return cls(
+            rows=table.column("row").to_numpy().astype(np.int64),
+            slots=table.column("slot").to_numpy().astype(np.int64),
+            columns={name: _one(table.column(name), type_) for name, type_ in types.items()},
+            sparse=sparse,
+        )
+
+
+@dataclass(frozen=True)
 class Mirror:
     """All columns of a collection.
 
@@ -72,12 +99,11 @@ class Mirror:
     _growing: tuple[Growing, Growing, Growing, Growing]
 
     @classmethod
-    def load(
-        cls, table: pa.Table, types: Mapping[str, pa.DataType], sparse: Mapping[int, SparseColumn], slots: int
-    ) -> Mirror:
-        """Build from a table with the columns ``row``, ``slot`` and those of ``types``, ordered by row."""
-        rows = table.column("row").to_numpy().astype(np.int64, copy=True)
-        item_slots = table.column("slot").to_numpy().astype(np.int64, copy=True)
+    def load(cls, parts: Sequence[Part], types: Mapping[str, pa.DataType], slots: int) -> Mirror:
+        """Put together what was read, in ascending order of rows, of a collection with so many slots."""
+        parts = [part for part in parts if len(part.rows)]
+        rows = np.concatenate([np.empty(0, np.int64), *(part.rows for part in parts)])
+        item_slots = np.concatenate([np.empty(0, np.int64), *(part.slots for part in parts)])
         position_of_slot = np.full(slots, -1, dtype=np.int64)
         position_of_slot[item_slots] = np.arange(len(rows))
         growing = (
@@ -86,11 +112,14 @@ class Mirror:
             Growing(np.ones(len(rows), dtype=np.bool_)),
             Growing(position_of_slot),
         )
-        whole = Chunk({name: _one(table.column(name), type_) for name, type_ in types.items()}, len(rows))
+        pieces: dict[int, list[SparseColumn]] = {}
+        for part in parts:
+            for number, column in part.sparse.items():
+                pieces.setdefault(number, []).append(column)
         return cls(
             types=dict(types),
-            chunks=_cut(whole),
-            sparse=sparse,
+            chunks=tuple(chunk for part in parts for chunk in _cut(Chunk(part.columns, len(part.rows)))),
+            sparse={number: SparseColumn.joined(columns) for number, columns in pieces.items()},
             rows=growing[0].view,
             slots=growing[1].view,
             live=growing[2].view,
@@ -123,30 +152,41 @@ class Mirror:
         found = rows - self.rows[0] if contiguous else np.searchsorted(self.rows, rows)
         return found[self.live[found]] if self.dead else found
 
+    def between(self, start: int, stop: int) -> IntArray:
+        """Positions of the live items whose rows are from ``start`` to below ``stop``."""
+        first, last = np.searchsorted(self.rows, [start, stop])
+        found: IntArray = first + np.flatnonzero(self.live[first:last])
+        return found
+
+    def count_rows(self, start: int, stop: int) -> int:
+        """How many these are."""
+        first, last = np.searchsorted(self.rows, [start, stop])
+        return int(np.count_nonzero(self.live[first:last]) if self.dead else last - first)
+
     # reading ----------------------------------------------------------------------------------
 
     def take(self, positions: IntArray, names: Sequence[str]) -> dict[str, pa.Array]:
         """Dense columns of the items at these positions, in this order."""
-        if len(self.chunks) == 1:
-            picked = pa.array(positions)
-            return {name: self.chunks[0].column(name, self.types[name]).take(picked) for name in names}
+        if not names or len(positions) == 0:
+            return {name: pa.array([], self.types[name]) for name in names}
         homes = np.searchsorted(self._starts, positions, side="right") - 1
-        order = np.argsort(homes, kind="stable")
-        back = np.empty(len(order), dtype=np.int64)
-        back[order] = np.arange(len(order))
-        parts = [
-            (self.chunks[home], pa.array(positions[homes == home] - self._starts[home])) for home in np.unique(homes)
+        order = [np.flatnonzero(homes == home) for home in np.unique(homes)]
+        # A call costs more than ten rows: all columns of a chunk are taken in one.
+        found = [
+            self._batch(homes[at[0]], names).take(pa.array(positions[at] - self._starts[homes[at[0]]])) for at in order
         ]
-        ordered = bool((order == np.arange(len(order))).all())
-        return {name: self._gather(name, parts, None if ordered else back) for name in names}
+        if len(found) == 1:
+            return dict(zip(names, found[0].columns, strict=True))
+        joined = pa.Table.from_batches(found).combine_chunks().to_batches()[0]
+        back = np.empty(len(positions), dtype=np.int64)
+        back[np.concatenate(order)] = np.arange(len(positions))
+        if bool((back[1:] < back[:-1]).any()):
+            joined = joined.take(pa.array(back))
+        return dict(zip(names, joined.columns, strict=True))
 
-    def _gather(self, name: str, parts: list[tuple[Chunk, pa.Array]], back: IntArray | None) -> pa.Array:
-        type_ = self.types[name]
-        if not parts:
-            return pa.array([], type_)
-        arrays = [chunk.column(name, type_).take(picked) for chunk, picked in parts]
-        joined = arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
-        return joined if back is None else joined.take(pa.array(back))
+    def _batch(self, home: int, names: Sequence[str]) -> pa.RecordBatch:
+        chunk = self.chunks[home]
+        return pa.RecordBatch.from_arrays([chunk.column(name, self.types[name]) for name in names], names=list(names))
 
     def whole(self, name: str) -> pa.Array:
         """One dense column of all positions."""

@@ -153,16 +153,40 @@ class Store(Protocol):
     def known(self, collection: uuid.UUID, ids: Sequence[str]) -> BoolArray:
         """Which of these ids the collection holds, bool (n,)."""
 
-    def add(self, collection: uuid.UUID, batch: Records, *, function: str | None = None) -> int:
+    def add(
+        self,
+        collection: uuid.UUID,
+        batch: Records,
+        *,
+        function: str | None = None,
+        progress: Progress | None = None,
+    ) -> int:
         """Add the items whose ids are new (embeddings required) and skip the others; how many were added.
 
-        ``function`` (JSON) is what embedded them; it is recorded if none was recorded before.
+        ``function`` (JSON) is what embedded them; it is recorded if none was recorded before. ``progress`` is told
+        how many items are written, and may raise to take it all back (or, of a server, what is not sent yet).
         """
 
-    def update(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
+    def update(
+        self,
+        collection: uuid.UUID,
+        batch: Records,
+        *,
+        merge: bool,
+        function: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Change what is given of existing items; IDNotFoundError if one is missing."""
 
-    def upsert(self, collection: uuid.UUID, batch: Records, *, merge: bool, function: str | None = None) -> None:
+    def upsert(
+        self,
+        collection: uuid.UUID,
+        batch: Records,
+        *,
+        merge: bool,
+        function: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Update the items that exist, add the others (embeddings required)."""
 
     def delete(self, collection: uuid.UUID, selection: Selection) -> int:

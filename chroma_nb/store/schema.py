@@ -5,7 +5,8 @@ Everything lives in one DuckDB schema, so that the names of collections stay fre
 ``store(key, value)``
     ``format`` and ``version`` (of this schema), ``collections`` (how many were ever made).
 ``collections``
-    one row each; ``next_row`` and ``next_slot`` are the numbers the next item gets.
+    one row each; ``next_row`` and ``next_slot`` are the numbers the next item gets; ``stamps``, little-endian int64,
+    one for each `CHUNK` of row numbers, say which files of columns are valid (see `columns`).
 ``metadata_keys(collection, number, key, kind, col)``
     which column holds the values of that kind of that key; null: the sparse table.
 ``items_<collection>("row", slot, id, document, c0, c1, ...)``
@@ -27,6 +28,8 @@ key: 500 x ADD COLUMN cost 12 s at 1,000,000 rows.
 
 from __future__ import annotations
 
+import secrets
+import struct
 from collections.abc import Callable, Mapping
 
 import duckdb
@@ -39,10 +42,18 @@ SCHEMA = "store.chroma_nb"
 # Written so that DuckDB 1.5 and 2.x both open the file.
 STORAGE_VERSION = "v1.4.0"
 
+# Row numbers that have one stamp, and one file of columns. Part of what a store is: not to be changed.
+CHUNK = 65_536
+
 # A key gets a column while there are few, or when enough items have it; else its values are sparse.
 _FEW_COLUMNS = 64
 _MOST_COLUMNS = 1000
 _DENSE_SHARE = 0.05
+
+
+def new_stamp() -> int:
+    """A stamp that no chunk of any store ever had."""
+    return secrets.randbits(63)
 
 
 def m001_first(connection: duckdb.DuckDBPyConnection) -> None:
@@ -83,9 +94,17 @@ def m003_calls(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"CREATE TABLE {SCHEMA}.calls (number BIGINT NOT NULL, id VARCHAR NOT NULL, result BIGINT)")
 
 
+def m004_stamps(connection: duckdb.DuckDBPyConnection) -> None:
+    """Stamps of chunks."""
+    connection.execute(f"ALTER TABLE {SCHEMA}.collections ADD COLUMN stamps BLOB")
+    for number, rows in connection.execute(f"SELECT number, next_row FROM {SCHEMA}.collections").fetchall():
+        stamps = b"".join(struct.pack("<q", new_stamp()) for _ in range(0, rows, CHUNK))
+        connection.execute(f"UPDATE {SCHEMA}.collections SET stamps = ? WHERE number = ?", [stamps, number])
+
+
 # Applied in order on opening, each once, all in one transaction. Reading them top to bottom is
 # the history of the schema; a released one is never edited.
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_first, m002_maps, m003_calls)
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_first, m002_maps, m003_calls, m004_stamps)
 VERSION = len(MIGRATIONS)
 
 

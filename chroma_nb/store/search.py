@@ -3,8 +3,9 @@
 * Little work is done exactly: whole collections up to `EXACT_ELEMENTS` numbers, filters that
   leave at most `EXACT_SURVIVORS` items, many filtered queries at once.
 * Else the graph answers for the slots it covers and an exact scan for those behind; a filter goes
-  into the graph as a callable over allowed slots (recall >= 0.99 at every selectivity measured,
-  also when the filter correlates with the query, where over-fetching fell to 0.45).
+  into the graph as a callable over allowed slots. That finds what is allowed near the query. Where
+  the filter keeps whole regions, and the query lies in none of them, recall fell to 0.87: so the
+  graph is first asked without the filter, and if few of the nearest are allowed, the answer is exact.
 * Whenever the graph yields fewer hits than exist, the query is answered exactly.
 """
 
@@ -18,14 +19,20 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.store import exact
-from chroma_nb.store.hnsw import Graph
+from chroma_nb.store.covering import Covering
 from chroma_nb.types import BoolArray, IntArray, Matrix, Metric
 
 # A full product over this many numbers takes 2-3 ms: nobody waits for that, so nobody gets an
 # approximate answer either, and no graph is built.
 EXACT_ELEMENTS = 8_000_000
-# Gathering and multiplying this many rows (of 384) costs as much as the graph with a filter.
+# Gathering and multiplying this many rows (of 384) costs as much as the graph with a filter, among 100,000 slots:
+# the price of the one grows with the rows, that of the other with slots / rows.
 EXACT_SURVIVORS = 12_000
+_SURVIVORS_AMONG = 100_000
+# A filter is looked for among so many of the nearest, and is at home there if it keeps at least this part of the share
+# that it keeps of all.
+_PROBED = 80
+_AT_HOME = 0.5
 # Slots behind the graph that are still scanned beside it, as numbers.
 _TAIL_ELEMENTS = EXACT_ELEMENTS
 # From this many queries on, one matrix product beats the graph with a filter, which runs in one
@@ -34,6 +41,7 @@ _MANY_QUERIES = 8
 _MANY_SURVIVORS = 200_000
 # Asked for a larger share of all items, the graph is slower than a scan, and misses more.
 _MOST_RESULTS = 0.05
+_CORES = os.cpu_count() or 1  # asking each time costs 15 us
 # Above this share of all slots a scan of everything beats gathering.
 _SCAN_SHARE = 0.25
 
@@ -56,8 +64,8 @@ class Space:
     position_of_slot: IntArray
     dead: bool
     lengths: exact.Lengths
-    graph: Graph | None = None
-    _mark: tuple[int, int] = (-1, -1)
+    graph: Covering | None = None
+    _agreed: tuple[Covering | None, int, int] = (None, -1, -1)
     _complete: bool = True
 
     @cached_property
@@ -65,20 +73,20 @@ class Space:
         """Bool per slot: holds the vector of a live item."""
         return self.position_of_slot >= 0
 
-    def agree(self, graph: Graph) -> tuple[int, int] | None:
+    def agree(self, graph: Covering) -> int | None:
         """Tell the graph which slots are gone, once per state of both.
 
         Returns:
-            A mark of the graph's state; None if the graph has lost items that are live in this state,
+            The graph's `deletions` that this holds for; None if the graph has lost items that are live in this state,
             because a newer state deleted them.
         """
-        if self._mark != (graph.upto, graph.deletions):
+        if self._agreed != (graph, graph.upto, graph.deletions):
             if self.dead:
                 graph.forget(self.live)
-            mark = (graph.upto, graph.deletions)
+            agreed = (graph, graph.upto, graph.deletions)
             self._complete = not graph.lacks(self.live)
-            self._mark = mark
-        return self._mark if self._complete else None
+            self._agreed = agreed
+        return self._agreed[2] if self._complete else None
 
 
 def wants_graph(slots: int, dimension: int) -> bool:
@@ -115,10 +123,11 @@ def nearest(
     if existing == 0:
         return [(np.empty(0, dtype=np.int64), np.empty(0))] * len(queries)
     k = min(k, existing)
-    found = None if force_exact else _by_graph(space, queries, k, allowed)
-    if found is None:
-        found = _by_product(space, queries, k, allowed)
-    return [_ranked(space, query, slots, k) for query, slots in zip(queries, found, strict=True)]
+    found = {} if force_exact else _by_graph(space, queries, k, allowed)
+    left = [number for number in range(len(queries)) if number not in found]
+    if left:
+        found.update(zip(left, _by_product(space, queries[left], k, allowed), strict=True))
+    return [_ranked(space, query, found[number], k) for number, query in enumerate(queries)]
 
 
 def _ranked(space: Space, query: Matrix, slots: IntArray, k: int) -> tuple[IntArray, npt.NDArray[np.float64]]:
@@ -168,39 +177,54 @@ def _completed(space: Space, queries: Matrix, k: int, found: list[IntArray | Non
     ]
 
 
-def _by_graph(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -> list[IntArray] | None:
-    """Candidates from the graph and the slots behind it; None when an exact answer is better or needed."""
+def _by_graph(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -> dict[int, IntArray]:
+    """Candidates from the graph and the slots behind it, by query; none where an exact answer is better or needed."""
     graph = space.graph
     slots, dimension = space.vectors.shape
     if graph is None or not wants_graph(slots, dimension) or _exact_is_better(slots, len(queries), k, allowed):
-        return None
-    upto, mark = graph.upto, space.agree(graph)
-    if mark is None or upto > slots or not can_scan_beside(slots - upto, dimension):
-        return None
+        return {}
+    upto, deletions = graph.upto, space.agree(graph)
+    if deletions is None or upto > slots or not can_scan_beside(slots - upto, dimension):
+        return {}
     covered, behind = _split(space, allowed, upto)
     wanted = min(k, covered)
-    if wanted == 0:
-        return None
-    mask = None
+    mask, asked = None, np.arange(len(queries))
     if allowed is not None:
         # The graph may grow meanwhile; what it gains is not in this state.
         mask = np.zeros(slots, dtype=np.bool_)
         mask[allowed] = True
-    labels = graph.search(queries, wanted, mask, os.cpu_count() or 1)
+        asked = np.flatnonzero(_at_home(graph, queries, mask, covered / upto)) if wanted else asked
+    if wanted == 0 or len(asked) == 0:
+        return {}
+    chosen = queries if len(asked) == len(queries) else queries[asked]
+    labels = graph.search(chosen, wanted, mask, _CORES)
     if labels is None:
-        return None
-    if graph.deletions != mark[1] or labels.max(initial=0) >= upto or (space.position_of_slot[labels] < 0).any():
+        return {}
+    if graph.deletions != deletions or labels.max(initial=0) >= upto or (space.position_of_slot[labels] < 0).any():
         # The graph moved on, or forgot an item of this state, while we searched.
-        return None
-    if len(behind) == 0:
-        return list(labels)
-    return [np.concatenate(pair) for pair in zip(labels, _among(space, queries, k, behind), strict=True)]
+        return {}
+    found = list(labels)
+    if len(behind):
+        found = [np.concatenate(pair) for pair in zip(labels, _among(space, chosen, k, behind), strict=True)]
+    return dict(zip(asked.tolist(), found, strict=True))
+
+
+def _at_home(graph: Covering, queries: Matrix, mask: BoolArray, share: float) -> BoolArray:
+    """Bool (m,): whether the filter, which keeps this share of all, keeps enough near each query for the graph."""
+    around = graph.search(queries, min(_PROBED, graph.upto), None, _CORES, ef=_PROBED)
+    if around is None:
+        return np.zeros(len(queries), dtype=np.bool_)
+    kept = mask[np.minimum(around, len(mask) - 1)].mean(axis=1)
+    return np.asarray(kept >= _AT_HOME * share)
 
 
 def _exact_is_better(slots: int, queries: int, k: int, allowed: IntArray | None) -> bool:
     if k > _MOST_RESULTS * slots:
         return True
-    return allowed is not None and len(allowed) <= (_MANY_SURVIVORS if queries >= _MANY_QUERIES else EXACT_SURVIVORS)
+    if allowed is None:
+        return False
+    few = int(EXACT_SURVIVORS * max(1.0, slots / _SURVIVORS_AMONG) ** 0.5)
+    return len(allowed) <= max(few, _MANY_SURVIVORS if queries >= _MANY_QUERIES else 0)
 
 
 def _split(space: Space, allowed: IntArray | None, upto: int) -> tuple[int, IntArray]:
@@ -208,4 +232,4 @@ def _split(space: Space, allowed: IntArray | None, upto: int) -> tuple[int, IntA
     if allowed is not None:
         return int(np.count_nonzero(allowed < upto)), allowed[allowed >= upto]
     covered = int(np.count_nonzero(space.live[:upto])) if space.dead else upto
-    return covered, np.flatnonzero(space.live[upto:]) + upto
+    return covered, np.flatnonzero(space.position_of_slot[upto:] >= 0) + upto

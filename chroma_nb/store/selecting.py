@@ -15,9 +15,8 @@ def selected(shelves: Shelves, shelf: Shelf, selection: Selection) -> IntArray:
     """Positions of the selected items: in order of insertion, or of the ids asked for."""
     mirror = shelf.state.mirror
     if selection.ids is not None:
-        known = shelf.positions
-        asked = [known[id_] for id_ in selection.ids if id_ in known]
-        positions = np.asarray(asked, dtype=np.int64)
+        asked = shelf.find(selection.ids)
+        positions = asked[asked >= 0]
         if selection.where is None:
             return positions
         return positions[_matching(shelves, shelf, selection)[positions]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,11 +11,14 @@ import pyarrow as pa
 
 from chroma_nb.store.catalog import Entry
 from chroma_nb.store.changes import Places, dense_types
+from chroma_nb.store.columns import Columns
+from chroma_nb.store.columns_ids import Ids
 from chroma_nb.store.exact import Lengths
 from chroma_nb.store.hnsw import Graph
 from chroma_nb.store.mirror import Mirror
 from chroma_nb.store.search import Space
 from chroma_nb.store.vectors import Vectors
+from chroma_nb.store.walking import Walker
 from chroma_nb.store.where_sql import Place
 from chroma_nb.types import ARROW_TYPES, IntArray, Kind, Matrix, MetadataColumns, Records
 
@@ -114,50 +118,41 @@ class Shelf:
     Attributes:
         state: the last committed one; replaced as a whole.
         vectors: where they are; None before the first.
-        graph: None while there is none.
+        columns: the files of columns; None in memory.
+        graph: None while there is none; a walker while its file is only mapped.
         saved: how many slots the graph file covers.
         dropped: nobody shall use this shelf any more.
-        graph_tried: whether the graph file was looked for.
+        graph_sought: whether the graph file was looked for.
+        graph_read: whether it was read, if it was there.
         graph_failed: building failed once; it is not tried again before the next opening.
         successors: vectors of later generations, should a compaction be interrupted.
     """
 
-    def __init__(self, state: State, vectors: Vectors | None) -> None:
+    def __init__(self, state: State, vectors: Vectors | None, columns: Columns | None) -> None:
         self.vectors = vectors
-        self.graph: Graph | None = None
+        self.columns = columns
+        self.graph: Graph | Walker | None = None
         self.saved = 0
         self.dropped = False
-        self.graph_tried = False
+        self.graph_sought = False
+        self.graph_read = False
         self.graph_failed = False
         self.successors: dict[int, Vectors] = {}
         self._lengths = Lengths(state.entry.info.settings.space)
-        self._positions: dict[str, int] | None = None
+        self._ids = Ids(state.mirror, {}) if columns is None else columns.ids(state.mirror)
         self.state = state
 
-    @property
-    def positions(self) -> dict[str, int]:
-        """Position of each live item by its id; made when first needed, then kept up to date."""
-        if self._positions is None:
-            mirror = self.state.mirror
-            found = dict(zip(mirror.whole("id").to_pylist(), range(len(mirror)), strict=True))
-            if mirror.dead:
-                live = mirror.live
-                found = {id_: at for id_, at in found.items() if live[at]}
-                # An id that was deleted and added again stands at two positions: the later one,
-                # which the dict kept, is the live one.
-            self._positions = found
-        return self._positions
+    def find(self, ids: Sequence[str]) -> IntArray:
+        """The position of each live item by its id, int64 (n,), -1 where there is none."""
+        return self._ids.find(ids, self.state.mirror)
 
     def added(self, ids: pa.Array, start: int) -> None:
-        """Keep `positions` up to date after an append."""
-        if self._positions is not None:
-            self._positions.update(zip(ids.to_pylist(), range(start, start + len(ids)), strict=True))
+        """Items were appended from this position on."""
+        self._ids.added(ids.to_pylist(), start)
 
     def removed(self, ids: pa.Array) -> None:
-        """Keep `positions` up to date after a removal."""
-        if self._positions is not None:
-            for id_ in ids.to_pylist():
-                del self._positions[id_]
+        """Items were deleted."""
+        self._ids.removed(ids.to_pylist())
 
     def held(self) -> Matrix:
         """The vectors of all slots of the current state, without a copy.

@@ -15,9 +15,10 @@ from pathlib import Path
 from chroma_nb.errors import CollectionExistsError, CollectionNotFoundError
 from chroma_nb.store import changes
 from chroma_nb.store.catalog import Catalog, Copier, Entry
+from chroma_nb.store.columns import Columns
 from chroma_nb.store.directory import Directory
 from chroma_nb.store.duck_errors import translated
-from chroma_nb.store.mirror import Mirror
+from chroma_nb.store.mirror import Mirror, Part
 from chroma_nb.store.shelf import Shelf, State
 from chroma_nb.store.vectors import FileVectors, MemoryVectors, Vectors
 from chroma_nb.types import CollectionInfo, Kind, Matrix
@@ -101,6 +102,8 @@ class Shelves:
             shelf = self._shelves.pop(entry.info.id, None)
             if shelf is not None:
                 shelf.dropped = True
+                if shelf.columns is not None:
+                    shelf.columns.dropped = True
                 if shelf.vectors is not None:
                     shelf.vectors.close()
             self.remove_files(entry)
@@ -164,11 +167,16 @@ class Shelves:
         """Read a collection from the database."""
         places = self.catalog.places(entry.number)
         types = changes.dense_types(places)
-        table = self.catalog.items.load(entry.number, list(types))
-        sparse = self.catalog.items.load_sparse(entry.number, places)
+        columns = None if self.directory is None else Columns(self.directory.columns)
+        parts = [] if columns is None else columns.load(entry)
+        for start, stop in [(0, entry.next_row)] if columns is None else columns.missing(entry):
+            table = self.catalog.items.load(entry.number, list(types), start, stop)
+            sparse = self.catalog.items.load_sparse(entry.number, places, start, stop)
+            parts.append(Part.of_table(table, types, sparse))
+        parts = sorted((part for part in parts if len(part.rows)), key=lambda part: int(part.rows[0]))
         if vectors is None and entry.info.dimension is not None:
             vectors = self.make_vectors(entry, entry.info.dimension)
-        return Shelf(State(entry, places, Mirror.load(table, types, sparse, entry.next_slot)), vectors)
+        return Shelf(State(entry, places, Mirror.load(parts, types, entry.next_slot)), vectors, columns)
 
     def make_vectors(self, entry: Entry, dimension: int) -> Vectors:
         """The place for the vectors of a collection."""
@@ -179,7 +187,8 @@ class Shelves:
     def remove_files(self, entry: Entry) -> None:
         """Remove the files of a collection, or of a generation of it, that nothing refers to any more."""
         if self.directory is not None:
-            self.directory.remove(self.directory.vectors(entry), self.directory.graph(entry))
+            columns = self.directory.columns.glob(f"{entry.info.id}.*.columns")
+            self.directory.remove(self.directory.vectors(entry), self.directory.graph(entry), *columns)
 
     def freeze(self, folder: Path) -> Copier:
         """Put the files beside the database into a folder; what copies the database of this moment."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from chroma_nb.store import neighbours
+from chroma_nb.store.hnsw import Graph
 from chroma_nb.store.indexer import Indexer
 from chroma_nb.store.neighbours import Rows, exact_neighbours, graph_neighbours
 from chroma_nb.store.protocol import Progress
@@ -45,6 +46,7 @@ class LocalSnapshot:
         self._opened, self._shelves, self._indexer = opened, shelves, indexer
         self._shelf = shelves.shelf(collection)
         self._state = self._shelf.state
+        indexer.seek(self._shelf)
         self._space = replace(self._shelf.space())
         self._at = self._state.mirror.live_positions()
 
@@ -120,7 +122,7 @@ class LocalSnapshot:
         self._index(indexed)
         rows = Rows(settings.space, self._space.vectors, self._state.mirror.slots[self._at])
         graph = self._space.graph
-        if graph is not None and graph.upto >= len(self._space.vectors):
+        if isinstance(graph, Graph) and graph.upto >= len(self._space.vectors):
             found, distances = graph_neighbours(rows, graph, self._place, k - 1, progress)
         elif len(self) > neighbours.EXACT_ROWS:
             graph = neighbours.graph_of(rows, settings, indexed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,19 @@ class SparseColumn:
             return pa.nulls(len(rows), self.values.type)
         found = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
         return self.values.take(pa.array(found, mask=self.rows[found] != rows))
+
+    @classmethod
+    def joined(cls, pieces: Sequence[SparseColumn]) -> SparseColumn:
+        """Several columns of one kind, one behind the other."""
+        if len(pieces) == 1:
+            return pieces[0]
+        rows = np.concatenate([piece.rows for piece in pieces])
+        return cls(rows, pa.concat_arrays([piece.values for piece in pieces]))
+
+    def between(self, start: int, stop: int) -> SparseColumn:
+        """The values of the rows from ``start`` to below ``stop``."""
+        first, last = np.searchsorted(self.rows, [start, stop])
+        return SparseColumn(self.rows[first:last], self.values.slice(first, last - first))
 
     def without(self, rows: IntArray) -> SparseColumn:
         """The same column after these rows lost their values."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -24,14 +25,20 @@ from chroma_nb.types import Matrix
 
 _log = logging.getLogger(__name__)
 
+# Written at once: a system call that writes to a file cannot be interrupted.
+_PART_BYTES = 64 << 20
+
 
 class Vectors(Protocol):
     """What the store needs of a place for vectors."""
 
     dimension: int
 
-    def write(self, slot: int, rows: Matrix) -> None:
-        """Put rows at slots from ``slot`` on, durably; slots behind them are forgotten."""
+    def write(self, slot: int, rows: Matrix, told: Callable[[int], None] | None = None) -> None:
+        """Put rows at slots from ``slot`` on, durably; slots behind them are forgotten.
+
+        ``told`` is called with the number of rows written so far; if it raises, nothing is.
+        """
 
     def view(self, slots: int) -> Matrix:
         """The first ``slots`` vectors, shape (slots, dim), without a copy; not to be written to."""
@@ -47,9 +54,11 @@ class MemoryVectors:
         self.dimension = dimension
         self._rows = Growing(np.empty((0, dimension), dtype=np.float32))
 
-    def write(self, slot: int, rows: Matrix) -> None:
+    def write(self, slot: int, rows: Matrix, told: Callable[[int], None] | None = None) -> None:
         """Put rows at slots from ``slot`` on."""
         self._rows.write(slot, rows)
+        if told is not None:
+            told(len(rows))
 
     def view(self, slots: int) -> Matrix:
         """The first ``slots`` vectors."""
@@ -78,7 +87,7 @@ class FileVectors:
                 "Restore the whole directory from a backup: the database and its vectors belong together."
             )
 
-    def write(self, slot: int, rows: Matrix) -> None:
+    def write(self, slot: int, rows: Matrix, told: Callable[[int], None] | None = None) -> None:
         """Append rows and fsync; on failure nothing that was committed has changed."""
         start = slot * self._width
         if slot and not self.path.exists():
@@ -90,7 +99,9 @@ class FileVectors:
                 file.seek(start)
                 remaining = np.ascontiguousarray(rows, dtype="<f4").data.cast("B")
                 while remaining:
-                    remaining = remaining[file.write(remaining) :]
+                    remaining = remaining[file.write(remaining[:_PART_BYTES]) :]
+                    if told is not None:
+                        told(len(rows) - len(remaining) // self._width)
                 sync(file.fileno())
             except BaseException:
                 self._cut(file.fileno(), start)

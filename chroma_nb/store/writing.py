@@ -7,7 +7,7 @@ state in memory change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from chroma_nb.errors import InvalidDimensionError
 from chroma_nb.store import changes, schema
 from chroma_nb.store.catalog import Catalog, Entry
 from chroma_nb.store.mirror import Mirror
+from chroma_nb.store.protocol import Progress
 from chroma_nb.store.shelf import Shelf, State
 from chroma_nb.store.shelves import Shelves
 from chroma_nb.store.where_sql import Place
@@ -26,6 +27,8 @@ from chroma_nb.types import CollectionInfo, IntArray, Kind, Records
 COMPACT_SHARE = 0.5
 COMPACT_SLOTS = 10_000
 COMPACT_ROWS = 65_536  # copied at once
+
+Told = Callable[[int], None] | None
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,11 @@ def write(
     old: Records | None = None,
     merge: bool = False,
     function: str | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """One transaction: ``new`` items inserted, ``old`` ones (which exist) changed, the function recorded.
+
+    ``progress`` is told how many items are done; if it raises, nothing was written.
 
     Raises:
         InvalidDimensionError: the vectors do not have the collection's dimension.
@@ -63,19 +69,23 @@ def write(
     added = _new_places(state, new, old)
     places = changes.merged_places(state.places, added)
     with shelves.committing(entry.info.id):
-        slots = _write_vectors(shelves, shelf, entry, new, old)
+        vectors_told, rows_told = _halves(progress, new, old)
+        slots = _write_vectors(shelves, shelf, entry, new, old, vectors_told)
         rows = entry.next_row + np.arange(0 if new is None else len(new))
         recorded = entry.info.embedding_function or function
         info = replace(entry.info, version=entry.info.version + 1, embedding_function=recorded)
+        order, positions = _ascending(shelf, [] if old is None else old.ids.to_pylist())
         after = replace(entry, next_row=entry.next_row + len(rows), next_slot=slots.next, info=info)
+        after = after.stamped(state.mirror.rows[positions])
         catalog = shelves.catalog
         with catalog.transaction():
             catalog.add_places(entry.number, added)
             mirror = state.mirror
             if old is not None:
-                mirror = _alter(catalog, shelf, State(entry, places, mirror), old, slots.old, merge=merge)
+                moved = None if slots.old is None else slots.old[order]
+                mirror = _alter(catalog, State(entry, places, mirror), positions, old.take(order), moved, merge=merge)
             if new is not None:
-                mirror = _insert(catalog, State(entry, places, mirror), new, rows, slots.new)
+                mirror = _insert(catalog, State(entry, places, mirror), new, rows, slots.new, rows_told)
             catalog.save_entry(after)
         shelves.entries[entry.info.id] = after
         shelf.state = State(after, places, mirror)
@@ -88,7 +98,7 @@ def delete(shelves: Shelves, shelf: Shelf, positions: IntArray) -> None:
     state = shelf.state
     ids = state.mirror.take(positions, ["id"])["id"]
     rows = state.mirror.rows[positions]
-    entry = replace(state.entry, info=replace(state.entry.info, version=state.entry.info.version + 1))
+    entry = replace(state.entry, info=replace(state.entry.info, version=state.entry.info.version + 1)).stamped(rows)
     with shelves.committing(entry.info.id):
         with shelves.catalog.transaction():
             shelves.catalog.items.delete(entry.number, rows)
@@ -107,7 +117,7 @@ def compact(shelves: Shelves, shelf: Shelf) -> Shelf:
     if old is None or dead < COMPACT_SLOTS or dead < COMPACT_SHARE * entry.next_slot:
         return shelf
     live = state.mirror.live_positions()
-    after = replace(entry, next_slot=len(live), generation=entry.generation + 1)
+    after = replace(entry, next_slot=len(live), generation=entry.generation + 1).stamped(state.mirror.rows)
     with shelves.committing(entry.info.id):
         vectors = shelves.make_vectors(replace(after, next_slot=0), old.dimension)
         shelf.successors[after.generation] = vectors
@@ -125,6 +135,8 @@ def compact(shelves: Shelves, shelf: Shelf) -> Shelf:
         successor = shelves.load(after, vectors)
         shelves.replace(shelf, successor)
     old.close()
+    if shelf.columns is not None:
+        shelf.columns.dropped = True
     shelves.remove_files(entry)
     return successor
 
@@ -162,7 +174,17 @@ def _new_places(state: State, *batches: Records | None) -> dict[tuple[str, Kind]
     return schema.place_keys(state.places, counts, items)
 
 
-def _write_vectors(shelves: Shelves, shelf: Shelf, entry: Entry, new: Records | None, old: Records | None) -> _Slots:
+def _halves(progress: Progress | None, new: Records | None, old: Records | None) -> tuple[Told, Told]:
+    """What to tell of vectors written and of rows inserted: to an item belong both."""
+    if progress is None:
+        return None, None
+    total = sum(len(batch) for batch in (new, old) if batch is not None)
+    return lambda vectors: progress(vectors // 2, total), lambda rows: progress((total + rows) // 2, total)
+
+
+def _write_vectors(
+    shelves: Shelves, shelf: Shelf, entry: Entry, new: Records | None, old: Records | None, told: Told = None
+) -> _Slots:
     at = entry.next_slot
     # Changed items first: their slots extend the mirror's table of slots before those of new items.
     matrices = [batch.embeddings for batch in (old, new) if batch is not None and batch.embeddings is not None]
@@ -171,28 +193,27 @@ def _write_vectors(shelves: Shelves, shelf: Shelf, entry: Entry, new: Records | 
     matrix = matrices[0] if len(matrices) == 1 else np.concatenate(matrices)
     if shelf.vectors is None:
         shelf.vectors = shelves.make_vectors(entry, matrix.shape[1])
-    shelf.vectors.write(at, matrix)
+    shelf.vectors.write(at, matrix, told)
     slots = at + np.arange(len(matrix))
     replaced = 0 if old is None or old.embeddings is None else len(old)
     return _Slots(slots[replaced:], slots[:replaced] if replaced else None, at + len(matrix))
 
 
-def _insert(catalog: Catalog, state: State, batch: Records, rows: IntArray, slots: IntArray) -> Mirror:
+def _insert(
+    catalog: Catalog, state: State, batch: Records, rows: IntArray, slots: IntArray, told: Told = None
+) -> Mirror:
     change = changes.insertion(batch, state.places, rows)
-    catalog.items.insert(state.entry.number, {"row": pa.array(rows), "slot": pa.array(slots), **change.columns})
+    catalog.items.insert(state.entry.number, {"row": pa.array(rows), "slot": pa.array(slots), **change.columns}, told)
     mirror = state.mirror.append(rows, slots, change.columns, state.types)
     return _apply_sparse(catalog, state.entry.number, mirror, change)
 
 
 def _alter(
-    catalog: Catalog, shelf: Shelf, state: State, batch: Records, slots: IntArray | None, *, merge: bool
+    catalog: Catalog, state: State, positions: IntArray, batch: Records, slots: IntArray | None, *, merge: bool
 ) -> Mirror:
-    order, positions = _ascending(shelf.positions, batch.ids)
-    batch = batch.take(order)
     change = changes.alteration(batch, state.places, state.mirror, positions, merge=merge)
     columns = {"row": pa.array(state.mirror.rows[positions]), **change.columns}
     if slots is not None:
-        slots = slots[order]
         columns["slot"] = pa.array(slots)
     catalog.items.update(state.entry.number, columns)
     mirror = state.mirror.change(positions, change.columns, state.types)
@@ -201,9 +222,9 @@ def _alter(
     return _apply_sparse(catalog, state.entry.number, mirror, change)
 
 
-def _ascending(positions: Mapping[str, int], ids: pa.Array) -> tuple[IntArray, IntArray]:
-    """The order that sorts a batch by position, and the sorted positions."""
-    found = np.fromiter((positions[id_] for id_ in ids.to_pylist()), dtype=np.int64, count=len(ids))
+def _ascending(shelf: Shelf, ids: Sequence[str]) -> tuple[IntArray, IntArray]:
+    """The order that sorts known ids by position, and the sorted positions."""
+    found = shelf.find(ids)
     order = np.argsort(found, kind="stable")
     return order, found[order]
 

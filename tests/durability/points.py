@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 import chroma_nb
+from chroma_nb.store import columns_file
 from chroma_nb.store.catalog import Catalog
 from chroma_nb.store.directory import Directory
 from chroma_nb.store.vectors import FileVectors
@@ -48,6 +49,11 @@ def _index(client: chroma_nb.Client) -> None:
     client.persist()
 
 
+def _save(client: chroma_nb.Client) -> None:
+    client["docs"].update(ids=["a3"], metadatas=[{"k": 1}])
+    client.persist()
+
+
 CALLS: dict[str, Callable[[chroma_nb.Client], Any]] = {
     "add": lambda client: client["docs"].add(
         ids=[f"n{i}" for i in range(20)], embeddings=vectors(20, 4), metadatas=[{"new": i} for i in range(20)]
@@ -65,6 +71,7 @@ CALLS: dict[str, Callable[[chroma_nb.Client], Any]] = {
     "rename": lambda client: client["docs"].modify(name="renamed", metadata={"b": 2}),
     "reset": lambda client: client.reset(),
     "index": _index,
+    "save": _save,
 }
 
 
@@ -86,7 +93,7 @@ def die(*_: object, **__: object) -> NoReturn:
 
 
 def _vectors_half_written() -> None:
-    def write(self: FileVectors, slot: int, rows: Matrix) -> None:
+    def write(self: FileVectors, slot: int, rows: Matrix, told: Any = None) -> None:
         content = rows.tobytes()
         with self.path.open("r+b" if self.path.exists() else "wb") as file:
             file.seek(slot * DIMENSION * 4)
@@ -100,8 +107,8 @@ def _vectors_half_written() -> None:
 def _vectors_written(generation: int = 0) -> None:
     original = FileVectors.write
 
-    def write(self: FileVectors, slot: int, rows: Matrix) -> None:
-        original(self, slot, rows)
+    def write(self: FileVectors, slot: int, rows: Matrix, told: Any = None) -> None:
+        original(self, slot, rows, told)
         if self.path.name.endswith(f".{generation}.f32"):
             die()
 
@@ -136,12 +143,16 @@ def _graph_half_written() -> None:
     setattr(zlib, "crc32", crc32)  # noqa: B010
 
 
-def _graph(*, renamed: bool) -> None:
+def _columns_half_written() -> None:
+    setattr(columns_file, "sync", die)  # noqa: B010
+
+
+def _file(suffix: str, *, renamed: bool) -> None:
     original = Path.replace
 
     def replace(self: Path, target: Path) -> Path:
         found = original(self, target) if renamed else None
-        if target.suffix == ".graph":
+        if target.suffix == suffix:
             die()
         return found or original(self, target)
 
@@ -172,8 +183,11 @@ HOOKS: dict[str, Callable[[], None]] = {
     "no file removed": functools.partial(_files_removed, 0),
     "one file removed": functools.partial(_files_removed, 1),
     "graph half written": _graph_half_written,
-    "graph not renamed": functools.partial(_graph, renamed=False),
-    "graph renamed": functools.partial(_graph, renamed=True),
+    "graph not renamed": functools.partial(_file, ".graph", renamed=False),
+    "graph renamed": functools.partial(_file, ".graph", renamed=True),
+    "columns half written": _columns_half_written,
+    "columns not renamed": functools.partial(_file, ".columns", renamed=False),
+    "columns renamed": functools.partial(_file, ".columns", renamed=True),
 }
 
 _WRITES = ("add", "update", "upsert", "delete", "create", "drop", "rename", "reset")
@@ -186,4 +200,5 @@ POINTS = [
     *((call, hook, True) for call in ("drop", "reset") for hook in ("no file removed", "one file removed")),
     *(("compact", hook, True) for hook in HOOKS if hook.startswith("compaction") or hook.endswith("removed")),
     *(("index", hook, True) for hook in HOOKS if hook.startswith("graph")),
+    *(("save", hook, True) for hook in HOOKS if hook.startswith("columns")),
 ]

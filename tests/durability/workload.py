@@ -22,7 +22,7 @@ _LARGEST_BATCH = 2000
 _KINDS = ("add", "update", "upsert", "delete", "index")
 
 # Small enough that a few hundred items get a graph that is saved, loaded and extended, that the
-# vectors are compacted, and that most metadata keys are sparse.
+# vectors are compacted, that most metadata keys are sparse, and that there are files of columns, often written.
 THRESHOLDS = {
     "chroma_nb.store.search.EXACT_ELEMENTS": 4000,
     "chroma_nb.store.search.EXACT_SURVIVORS": 20,
@@ -30,6 +30,10 @@ THRESHOLDS = {
     "chroma_nb.store.writing.COMPACT_SLOTS": 200,
     "chroma_nb.store.writing.COMPACT_ROWS": 64,
     "chroma_nb.store.schema._FEW_COLUMNS": 4,
+    "chroma_nb.store.schema.CHUNK": 512,
+    "chroma_nb.store.columns.CHUNK": 512,
+    "chroma_nb.store.columns._FEW": 30,
+    "chroma_nb.store.columns.PAUSE": 0.01,
 }
 
 
@@ -223,7 +227,7 @@ def read(client: chroma_nb.Client, name: str = NAME) -> Model:
     return Model({id_: Item(*row) for id_, row in zip(ids, rows, strict=True)})
 
 
-def set_threshold(name: str, value: int) -> None:
+def set_threshold(name: str, value: float) -> None:
     """Set a constant by its dotted name, outside of a test."""
     module, _, attribute = name.rpartition(".")
     loaded = importlib.import_module(module)

@@ -191,13 +191,18 @@ def test_a_read_only_store_shows_and_does_not_save(disk: Backend) -> None:
             save(snapshot(collection))
 
 
-def test_a_store_of_the_first_version_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(schema, "MIGRATIONS", (schema.m001_first,))
-        patch.setattr(schema, "VERSION", 1)
-        patch.setattr(Catalog, "drop", None)
-        with chroma_nb.Client(tmp_path) as client:
-            name = filled(client).name
+def test_a_store_of_the_first_version_is_migrated(tmp_path: Path) -> None:
+    with chroma_nb.Client(tmp_path) as client:
+        name = filled(client).name
+    (file,) = tmp_path.glob("*.duckdb")
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{file}' AS store")
+        for statement in (
+            *(f"DROP TABLE {schema.SCHEMA}.{table}" for table in ("layouts", "views", "calls")),
+            f"ALTER TABLE {schema.SCHEMA}.collections DROP COLUMN stamps",
+            f"UPDATE {schema.SCHEMA}.store SET value = '1' WHERE key = 'version'",
+        ):
+            connection.execute(statement)
     assert _version(tmp_path) == 1
     with pytest.raises(ReadOnlyStoreError, match="open it once without"):
         chroma_nb.Client(tmp_path, read_only=True)
