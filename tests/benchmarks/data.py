@@ -55,3 +55,16 @@ def _matrix(table: pa.Table) -> np.ndarray[Any, np.dtype[np.float32]]:
     column = pa.concat_arrays(table["embedding"].chunks)
     flat = column.flatten().to_numpy(zero_copy_only=False)
     return np.ascontiguousarray(flat.reshape(-1, DIMENSION), dtype=np.float32)
+
+
+def load_asked(folder: Path) -> pd.DataFrame:
+    """Metadata of the 1,000 queries, which are synsets themselves."""
+    table = pq.read_table(folder / "wordnet.parquet", columns=["split", "pos", "lexname"])
+    frame: pd.DataFrame = table.filter(pa.array(np.asarray(table["split"].to_pylist()) == "query")).to_pandas()
+    return frame
+
+
+def recall(got: np.ndarray[Any, np.dtype[np.int64]], nearest: np.ndarray[Any, np.dtype[np.int64]]) -> float:
+    """Share of the true k nearest that were found."""
+    k = got.shape[1]
+    return float(np.mean([len(set(row) & set(true[:k])) / k for row, true in zip(got, nearest, strict=True)]))

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tests.benchmarks.data import DIMENSION, Corpus, load
+from tests.benchmarks.data import DIMENSION, Corpus, load, recall
 from tests.benchmarks.load import Round, drive, request
+from tests.benchmarks.machine import wait_for_quiet
 from tests.benchmarks.servers import Ours, Server, Theirs
-from tests.benchmarks.steps import recall
 
 Numbers = dict[str, float]
 
@@ -31,7 +31,6 @@ CLIENTS = (8, 1)
 RESULTS = 10
 _INCLUDE = ["documents", "metadatas", "distances"]
 _WARM_SECONDS = 2.0
-_QUIET_SHARE = 0.1
 
 
 def compare_serving(
@@ -66,7 +65,7 @@ def compare_serving(
             print(f"{server.name}: filled and indexed in {time.perf_counter() - begun:.1f} s", flush=True)
             plans[server.name] = requests(server, corpus)
             check(server, plans[server.name], corpus)
-        _wait_for_quiet(patience)
+        wait_for_quiet(patience)
         _report(_measure(servers, plans, corpus, repeats, seconds))
 
 
@@ -139,32 +138,6 @@ def _report(found: dict[tuple[int, str], list[Numbers]]) -> None:
     print(f"\nMedians of {rounds} rounds. Requests/s in each:")
     for (clients, server), rates in spread.items():
         print(f"{clients:>8}  {server:<12}" + "".join(f"{rate:>9.0f}" for rate in rates))
-
-
-def _wait_for_quiet(patience: float) -> None:
-    """Wait until the processors rest; say so where they do not."""
-    deadline = time.monotonic() + patience
-    while (share := _busy_share()) > _QUIET_SHARE:
-        if time.monotonic() > deadline:
-            print(f"WARNING: the machine is {share:.0%} busy with other work; the figures are no use.")
-            return
-    print(f"The machine was {share:.0%} busy before the first round.")
-
-
-def _busy_share(seconds: float = 3.0) -> float:
-    """Of the processors, over the next seconds (Linux; elsewhere 0)."""
-    before = _processor_ticks()
-    time.sleep(seconds)
-    idle, every = (later - earlier for later, earlier in zip(_processor_ticks(), before, strict=True))
-    return 1 - idle / every if every else 0.0
-
-
-def _processor_ticks() -> tuple[int, int]:
-    try:
-        ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    except FileNotFoundError:
-        return 0, 0
-    return ticks[3] + ticks[4], sum(ticks)
 
 
 def synthetic(rows: int = 100_000, queries: int = 1_000, seed: int = 7) -> Corpus:
