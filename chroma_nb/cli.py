@@ -1,4 +1,4 @@
-"""The command line: ``chroma-nb demo``, ``serve``, ``info``.
+"""The command line: ``chroma-nb demo``, ``serve``, ``info``, ``import``.
 
 Exit codes: 0 done, 1 something was wrong with the data, the machine or the installation (one line on
 standard error says what), 2 the command was written wrongly, 130 interrupted.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chroma_nb import __version__
+from chroma_nb import __version__, moving_commands
 from chroma_nb.errors import ChromaNbError, InvalidArgumentError
 from chroma_nb.rest import serve
 
@@ -28,6 +28,8 @@ examples:
   chroma-nb demo                  4,000 real texts in a store, JupyterLab on the quickstart
   chroma-nb serve ./db            Chroma's REST API on the store in ./db
   chroma-nb info ./db             what is in the store in ./db
+  chroma-nb import ./old --into ./db    what Chroma left in ./old, of any version; or a file
+  chroma-nb export ./db --collection docs --to docs.parquet
   chroma-nb demo --help           all about one command
 
 In a notebook: import chroma_nb; client = chroma_nb.Client("./db")
@@ -76,6 +78,22 @@ examples:
 
 A notebook, or a server, may have the store open meanwhile.
 """
+_IMPORT = """\
+Bring what other tools wrote into a store: directories of Chroma 0.3 (duckdb+parquet) and of 0.4 to 1.x
+(chroma.sqlite3), and files: Parquet, Arrow / Feather, CSV, JSON lines. Chroma need not be installed. What is
+imported is only read and stays as it is. What is interrupted goes on when the same command is given again; a
+half collection never stands under its name.
+"""
+_IMPORT_EXAMPLES = """\
+examples:
+  chroma-nb import ./chroma_db --into ./db
+  chroma-nb import ./chroma_db --into ./db --collection docs --collection images
+  chroma-nb import ./chroma_db --into ./db --on-conflict upsert
+  chroma-nb import items.parquet --into ./db --collection items --document text
+  chroma-nb import "part-*.parquet" --into ./db --collection items
+
+Afterwards: chroma-nb info ./db
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
         sys.stdout.flush()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        for note in getattr(interrupt, "__notes__", ()):
+            _complain(note)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python would complain again on exit.
@@ -139,7 +159,38 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("path", type=Path, metavar="PATH", help="the directory given to chroma_nb.Client")
     info.add_argument("--json", action="store_true", help="for programs: one JSON object")
     info.set_defaults(run=_info)
+
+    _add_import(commands)
+
+    exported = _command(
+        commands, "export", "a store's data, for other tools", moving_commands.EXPORT, moving_commands.EXPORT_EXAMPLES
+    )
+    moving_commands.add_export(exported)
+    exported.set_defaults(run=_export)
     return parser
+
+
+def _add_import(commands: Any) -> None:
+    imported = _command(commands, "import", "what other tools wrote, into a store", _IMPORT, _IMPORT_EXAMPLES)
+    imported.add_argument("path", type=Path, metavar="DIR|FILE", help="what is imported")
+    imported.add_argument("--into", type=Path, required=True, metavar="PATH", help="the store, made if it is missing")
+    imported.add_argument(
+        "--collection", action="append", metavar="NAME", help="only this one; may be repeated; of a file: its name here"
+    )
+    imported.add_argument(
+        "--on-conflict",
+        choices=("error", "skip", "upsert", "replace"),
+        default="error",
+        help="what happens to a collection that the store has already (default: %(default)s)",
+    )
+    imported.add_argument(
+        "--duplicates",
+        choices=("last", "first", "error"),
+        default="last",
+        help="which row counts where an id stands several times (default: %(default)s)",
+    )
+    moving_commands.add_columns(imported)
+    imported.set_defaults(run=_import)
 
 
 def _command(commands: Any, name: str, summary: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -205,4 +256,37 @@ def _info(options: argparse.Namespace) -> int:
 
     facts = inspecting.store_facts(options.path)
     print(json.dumps(facts, indent=2) if options.json else "\n".join(inspecting.lines(facts)))
+    return 0
+
+
+# import ---------------------------------------------------------------------------------------
+
+
+def _import(options: argparse.Namespace) -> int:
+    from chroma_nb.client import Client
+    from chroma_nb.migrate.source import open_source
+
+    if moving_commands.is_file(options.path):
+        report = moving_commands.import_file(options)
+    else:
+        open_source(options.path).close()  # before a store is made that would stay empty
+        with Client(options.into) as client:
+            report = client.import_directory(
+                options.path,
+                options.collection,
+                on_conflict=options.on_conflict,
+                duplicates=options.duplicates,
+            )
+    print(report[["rows", "imported", "skipped", "already_there", "seconds", "verified"]].round(2).to_string())
+    for name, row in report.iterrows():
+        for line in filter(None, [row["why"], *row["notes"]]):
+            print(f"{name}: {line}")
+    return 0
+
+
+# export ---------------------------------------------------------------------------------------
+
+
+def _export(options: argparse.Namespace) -> int:
+    print(*moving_commands.export(options), sep="\n")
     return 0

@@ -14,10 +14,12 @@ from chroma_nb.config import DEFAULT_PERSIST_DIRECTORY, Settings
 from chroma_nb.errors import (
     CollectionExistsError,
     CollectionNotFoundError,
+    ForeignStoreError,
     InvalidArgumentError,
     InvalidUUIDError,
 )
 from chroma_nb.functions import NOT_GIVEN
+from chroma_nb.moving import Movable
 from chroma_nb.servers import asks_for_server, connected
 from chroma_nb.sharing import Stores
 from chroma_nb.store.protocol import Store
@@ -34,7 +36,7 @@ _MEMORY_IMPLEMENTATIONS = ("duckdb", "chromadb.db.duckdb.duckdb")
 _stores = Stores()
 
 
-class Client:
+class Client(Movable):
     """Collections in memory, in a directory that is durable at every return, or on a server.
 
     Args:
@@ -79,7 +81,17 @@ class Client:
         directory = _directory(self._settings, settings is not None) if path is None else Path(path)
         if directory is None and read_only:
             raise InvalidArgumentError("read_only=True needs a path: there is nothing to read in memory.")
-        self._store = _stores.open(self, directory, read_only=read_only)
+        if path is None and directory is not None and _holds_old(directory) and not read_only:
+            from chroma_nb.migrate import adopting
+
+            adopting.adopt(directory)
+        try:
+            self._store = _stores.open(self, directory, read_only=read_only)
+        except ForeignStoreError as error:
+            from chroma_nb.migrate.source import found_in
+
+            error.args = (f"{error}{'' if directory is None else found_in(directory)}",)
+            raise
 
     @classmethod
     def _over(cls, store: Store, settings: Settings | None = None) -> Self:
@@ -218,56 +230,6 @@ class Client:
         """`sql`, under its old name; Chroma 0.3's tables ``collections`` and ``embeddings`` are there too."""
         return self.sql(sql or raw_sql)
 
-    # moving -----------------------------------------------------------------------------------
-
-    def copy_to(
-        self,
-        other: Client,
-        collections: str | Sequence[str] | None = None,
-        *,
-        batch_size: int | None = None,
-        on_conflict: str = "error",
-    ) -> pd.DataFrame:
-        """Copy collections to another client, wherever that keeps its data: memory, a directory, a server.
-
-        Goes in batches, with a progress bar. What is interrupted (Ctrl-C, a lost connection) is continued by the same
-        call: a collection that is half-copied stands in the other client as ``copying-...`` until it is complete.
-        Items that others add meanwhile are left out. Maps and saved views stay behind.
-
-        Args:
-            other: the client to copy to.
-            collections: their names; None: all.
-            batch_size: items read and written at once, at most; batches are also kept below 16 MB or so.
-            on_conflict: what happens to a collection whose name the other client has: "error" refuses before anything
-                is copied, "skip" adds the items whose ids are new, "upsert" adds those and overwrites the others,
-                "replace" puts the copy in its place.
-
-        Returns:
-            Index ``collection``; columns ``items`` (in this client when copying began), ``copied``, ``skipped``,
-            ``already_there`` (from an interrupted run), ``seconds`` and ``verified`` (counts and a checksum over the
-            ids were compared).
-
-        >>> client, other = Client(), Client()
-        >>> client.create_collection("docs").add(ids=["a", "b"], embeddings=[[1, 0], [0, 1]])
-        >>> client.copy_to(other)[["items", "copied", "verified"]]
-                    items  copied  verified
-        collection
-        docs            2       2      True
-
-        Raises:
-            CollectionNotFoundError: this client has no collection of that name; nothing was copied.
-            CollectionExistsError: the other one has; nothing was copied.
-            InvalidDimensionError: both hold vectors of different dimensions; nothing was copied.
-            StoreError: reading or writing failed; what was copied so far stays, and the same call goes on from there.
-        """
-        if not isinstance(other, Client):
-            raise InvalidArgumentError(f"copy_to takes another client, got {other!r}")
-        from chroma_nb import copying
-
-        return frames.copied_frame(
-            copying.copy(self._store, other._store, collections, batch_size=batch_size, on_conflict=on_conflict)
-        )
-
     # exploring --------------------------------------------------------------------------------
 
     def explore(self, name: str | None = None) -> CollectionsBrowser:
@@ -359,6 +321,12 @@ class Client:
             except CollectionNotFoundError:
                 continue  # deleted meanwhile
         return cards.client_card(self._store.location, listed)
+
+
+def _holds_old(directory: Path) -> bool:
+    """Whether Chroma 0.3 wrote this directory, and its collections were not imported yet."""
+    old = any((directory / f"chroma-{what}.parquet").exists() for what in ("collections", "embeddings"))
+    return old and not (directory / "chroma_nb.duckdb").exists()
 
 
 def _directory(settings: Settings, given: bool) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,19 +19,21 @@ from chroma_nb.errors import (
     InvalidArgumentError,
 )
 from chroma_nb.exploring import Explorable
+from chroma_nb.exporting import Exportable
 from chroma_nb.functions import NOT_GIVEN, Embedder
 from chroma_nb.progress import bar
-from chroma_nb.store.protocol import Store
+from chroma_nb.store.protocol import Progress, Store
 from chroma_nb.types import CollectionInfo, Hits, Matrix, MetadataValue, Records, Selection
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_PATIENCE = 1.0  # seconds of a write without a bar
 _GET = ("metadatas", "documents")
 _QUERY = ("metadatas", "documents", "distances")
 
 
-class Collection(Explorable):
+class Collection(Explorable, Exportable):
     """Items - an id, a vector, and perhaps a document and metadata - that can be searched.
 
     Made by a client, never directly.
@@ -96,7 +99,8 @@ class Collection(Explorable):
         added = 0
         if len(fresh):
             embedded, function = self._embedded(fresh)
-            added = self._store.add(self.id, embedded, function=function)
+            with self._writing("adding to") as move:
+                added = self._store.add(self.id, embedded, function=function, progress=move)
         if added < len(given):
             self._skipped(arguments.known_text(given.ids.filter(pa.array(known)).to_pylist(), len(given) - added))
 
@@ -130,7 +134,8 @@ class Collection(Explorable):
         function = None
         if self._store.known(self.id, given.ids.to_pylist()).all():  # or else `update` says what is missing
             given, function = self._with_some_vectors(given)
-        self._store.update(self.id, given, merge=merge, function=function)
+        with self._writing("updating") as move:
+            self._store.update(self.id, given, merge=merge, function=function, progress=move)
 
     def upsert(
         self,
@@ -147,7 +152,8 @@ class Collection(Explorable):
         given = arguments.records(ids, embeddings, metadatas, documents, columns)
         arguments.need_content(given)
         embedded, function = self._embedded(given)
-        self._store.upsert(self.id, embedded, merge=merge, function=function)
+        with self._writing("upserting to") as move:
+            self._store.upsert(self.id, embedded, merge=merge, function=function, progress=move)
 
     def delete(self, ids: Any = None, where: Any = None, where_document: Any = None) -> None:
         """Delete the items that fulfil all conditions; without any condition, **every** item.
@@ -350,6 +356,10 @@ class Collection(Explorable):
         vectors = self.embeddings(given.ids.to_pylist())
         vectors[there] = changed.embeddings
         return replace(given, embeddings=vectors), function
+
+    def _writing(self, what: str) -> AbstractContextManager[Progress]:
+        """A bar, should it take long."""
+        return bar(f"{what} {self.name}", "items", after=_PATIENCE)
 
     def _refresh(self) -> None:
         """Another handle may have renamed the collection or recorded its embedding function."""

@@ -1,48 +1,29 @@
 """Collections from one store to any other: in batches, with progress, to be continued after an interruption.
 
 A collection that is not in the target yet is copied under a name of its own (``copying-`` and the identity and
-version of the source) and gets its real name as the very last step: what is half-copied never looks complete, and
-the next run finds it and goes on. Rows are told apart by their ids, so none comes twice.
+version of the source, see `halves`) and gets its real name as the very last step.
 """
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from chroma_nb.errors import (
-    CollectionExistsError,
-    EmbeddingFunctionError,
-    InvalidArgumentError,
-    InvalidDimensionError,
-    ReadOnlyStoreError,
-    StoreError,
-)
+from chroma_nb import halves
+from chroma_nb.errors import InvalidArgumentError, ReadOnlyStoreError
 from chroma_nb.progress import bar
 from chroma_nb.store.protocol import Progress, Store
-from chroma_nb.types import BoolArray, CollectionInfo, Records, Selection
-
-OnConflict: TypeAlias = Literal["error", "skip", "upsert", "replace"]
+from chroma_nb.types import CollectionInfo, Records, Selection
 
 _BATCH_ROWS = 5_000
 _BATCH_BYTES = 16 << 20
 _FIRST_BYTES = 1 << 20  # of the first batch: how long the documents are is not known yet
-_ID_ROWS = 10_000  # where only ids travel
 _EVERYTHING = frozenset({"documents", "metadatas", "embeddings"})
-_NOTHING: frozenset[str] = frozenset()
-_HALF = re.compile(r"copying-[0-9a-f]{32}-\d+")
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -110,12 +91,12 @@ def copy(
             and the same call goes on from there.
     """
     _check_way(source, target, on_conflict)
-    way = _Way(source, target, _rows(batch_size))
+    way = _Way(source, target, halves.checked_rows(batch_size, _BATCH_ROWS))
     infos = _asked(source, collections)
     there = {info.name: info for info in target.list_collections()}
     for info in infos:
         if info.name in there:
-            _check_conflict(info, there[info.name], on_conflict)
+            halves.check_goes_with(info, there[info.name], on_conflict, "copied")
     return [_copy(way, info, there.get(info.name), on_conflict) for info in infos]
 
 
@@ -123,27 +104,34 @@ def copy(
 
 
 def _check_way(source: Store, target: Store, on_conflict: str) -> None:
-    choices = get_args(OnConflict)
-    if on_conflict not in choices:
-        raise InvalidArgumentError(f"on_conflict must be one of {', '.join(map(repr, choices))}, got {on_conflict!r}")
-    ids = {info.id for info in source.list_collections()}
-    if source is target or any(info.id in ids for info in target.list_collections()):
+    halves.checked_conflict(on_conflict)
+    if source is target or _same(source, target):
         raise InvalidArgumentError(f"Both clients are on the same store ({source.location}): give another one.")
     if target.read_only:
         raise ReadOnlyStoreError(f"{target.location} was opened with read_only=True: nothing can be copied to it.")
 
 
-def _rows(batch_size: object) -> int:
-    if batch_size is None:
-        return _BATCH_ROWS
-    if not isinstance(batch_size, int | np.integer) or isinstance(batch_size, bool) or batch_size < 1:
-        raise InvalidArgumentError(f"batch_size must be a positive int, got {batch_size!r}")
-    return int(batch_size)
+def _same(source: Store, target: Store) -> bool:
+    """Whether what is made in the target is seen in the source.
+
+    Collections with the same id are only a sign of that: two stores may have imported the same data.
+    """
+    ids = {info.id for info in source.list_collections()}
+    if not any(info.id in ids for info in target.list_collections()):
+        return False
+    if target.read_only or source.read_only:
+        return source.location == target.location
+    name = f"copying-{uuid.uuid4().hex}-0"
+    made = target.create_collection(CollectionInfo(uuid.uuid4(), name))
+    try:
+        return any(info.name == name for info in source.list_collections())
+    finally:
+        target.delete_collection(made.id)
 
 
 def _asked(source: Store, collections: Sequence[str] | str | None) -> list[CollectionInfo]:
     if collections is None:
-        return [info for info in source.list_collections() if not _HALF.fullmatch(info.name)]
+        return [info for info in source.list_collections() if not halves.is_half(info.name)]
     names = [collections] if isinstance(collections, str) else list(collections)
     for name in names:
         if not isinstance(name, str):
@@ -151,44 +139,19 @@ def _asked(source: Store, collections: Sequence[str] | str | None) -> list[Colle
     return [source.collection(name) for name in dict.fromkeys(names)]
 
 
-def _check_conflict(info: CollectionInfo, other: CollectionInfo, on_conflict: str) -> None:
-    if on_conflict == "error":
-        raise CollectionExistsError(
-            f"The target has a collection {info.name!r} already; nothing was copied. Say on_conflict='skip', 'upsert' "
-            "or 'replace', or leave this collection out."
-        )
-    if on_conflict == "replace":
-        return
-    advice = "Their vectors do not go together: on_conflict='replace' puts the one in the place of the other."
-    if None not in (info.dimension, other.dimension) and info.dimension != other.dimension:
-        raise InvalidDimensionError(
-            f"{info.name!r} has vectors of dimension {info.dimension}, and of {other.dimension} in the target. {advice}"
-        )
-    if info.settings.space is not other.settings.space:
-        raise InvalidArgumentError(
-            f"hnsw:space of {info.name!r} is {info.settings.space.value!r}, and {other.settings.space.value!r} in the "
-            f"target. {advice}"
-        )
-    if None not in (info.function_name, other.function_name) and info.function_name != other.function_name:
-        raise EmbeddingFunctionError(
-            f"{info.name!r} was made with the embedding function {info.function_name!r}, and with "
-            f"{other.function_name!r} in the target. {advice}"
-        )
-
-
 # one collection -------------------------------------------------------------------------------
 
 
 def _copy(way: _Way, info: CollectionInfo, existing: CollectionInfo | None, on_conflict: str) -> Copied:
     started = time.perf_counter()
-    with _continued_by_the_same_call(info.name), bar(f"copying {info.name}", "items") as move:
-        ids = way.source.get(info.id, Selection(), _NOTHING).ids
+    with halves.continued(info.name, "copied", "copy_to"), bar(f"copying {info.name}", "items") as move:
+        ids = halves.all_ids(way.source, info.id)
         if existing is None or on_conflict == "replace":
             copied, known = _whole(way, info, existing, ids, move)
             skipped, already_there = 0, known
         else:
             copied, skipped = _into(way, info, existing, ids, move, overwrite=on_conflict == "upsert")
-            _forget_halves(way.target, info)
+            halves.forget_halves(way.target, _half_name(info), info.name)
             already_there = 0
     seconds = time.perf_counter() - started
     return Copied(info.name, len(ids), copied, skipped, already_there, seconds, verified=True)
@@ -198,15 +161,14 @@ def _whole(
     way: _Way, info: CollectionInfo, existing: CollectionInfo | None, ids: pa.Array, move: Progress
 ) -> tuple[int, int]:
     """A collection of its own, which gets its name in the end: how many were copied, now and earlier."""
-    half, known = _half(way.target, info, ids)
+    # A new id: the two may go different ways from now on.
+    half, known = halves.half(way.target, replace(info, id=uuid.uuid4()), _half_name(info), ids)
     kept, copied = ids.filter(pa.array(known)), []
     for records in _batches(way, info, ids.filter(pa.array(~known)), _moved(move, len(kept), len(ids))):
         way.target.add(half.id, records)
         copied.append(records.ids)
-    _verify(pa.chunked_array([kept, *copied], pa.large_string()), way.target.get(half.id, Selection(), _NOTHING).ids)
-    if existing is not None:
-        way.target.delete_collection(existing.id)
-    way.target.modify_collection(half.id, name=info.name)
+    halves.verify(pa.chunked_array([kept, *copied], pa.large_string()), halves.all_ids(way.target, half.id))
+    halves.complete(way.target, half, info.name, existing)
     return sum(map(len, copied)), len(kept)
 
 
@@ -214,52 +176,23 @@ def _into(
     way: _Way, info: CollectionInfo, existing: CollectionInfo, ids: pa.Array, move: Progress, *, overwrite: bool
 ) -> tuple[int, int]:
     """Into a collection that is there already: how many were copied, and skipped."""
-    known = np.zeros(len(ids), dtype=np.bool_) if overwrite else _known(way.target, existing.id, ids)
+    known = np.zeros(len(ids), dtype=np.bool_) if overwrite else halves.known(way.target, existing.id, ids)
     kept, copied, added = ids.filter(pa.array(known)), [], 0
     function = info.embedding_function
     for records in _batches(way, info, ids.filter(pa.array(~known)), _moved(move, len(kept), len(ids))):
         if overwrite:
-            _forget_documents(way.target, existing.id, records)
-            way.target.upsert(existing.id, records, merge=False, function=function)
+            halves.upsert_whole(way.target, existing.id, records, function)
             added += len(records)
         else:
             added += way.target.add(existing.id, records, function=function)
         copied.append(records.ids)
     expected = pa.chunked_array([kept, *copied], pa.large_string())
-    parts = [way.target.get(existing.id, Selection(ids=part), _NOTHING).ids for part in _parts(expected)]
-    _verify(expected, pa.chunked_array(parts, pa.large_string()))
+    halves.verify(expected, halves.held(way.target, existing.id, expected))
     return added, len(expected) - added
 
 
-def _half(target: Store, info: CollectionInfo, ids: pa.Array) -> tuple[CollectionInfo, BoolArray]:
-    """What an interrupted run left, or an empty collection; and which of the ids it holds."""
-    name = f"copying-{info.id.hex}-{info.version}"
-    found = [other for other in target.list_collections() if other.name == name]
-    if found:
-        known = _known(target, found[0].id, ids)
-        if target.stats(found[0].id).count == known.sum():
-            return found[0], known
-    # What was copied from another state of the source would have to be compared row by row.
-    _forget_halves(target, info)
-    made = target.create_collection(replace(info, id=uuid.uuid4(), name=name, dimension=None, version=0))
-    return made, np.zeros(len(ids), dtype=np.bool_)
-
-
-def _forget_halves(target: Store, info: CollectionInfo) -> None:
-    for other in target.list_collections():
-        if _HALF.fullmatch(other.name) and other.name.startswith(f"copying-{info.id.hex}-"):
-            _log.warning("dropping what an interrupted copy left of %r: it does not go with this one", info.name)
-            target.delete_collection(other.id)
-
-
-def _forget_documents(target: Store, collection: uuid.UUID, records: Records) -> None:
-    """An upsert leaves the document of an item that comes without one: such items are made anew."""
-    bare = records.ids.filter(pc.is_null(records.documents))
-    if len(bare):
-        old = target.get(collection, Selection(ids=bare.to_pylist()), frozenset({"documents"}))
-        stale = old.ids.filter(pc.is_valid(old.documents)).to_pylist()
-        if stale:
-            target.delete(collection, Selection(ids=stale))
+def _half_name(info: CollectionInfo) -> str:
+    return f"copying-{info.id.hex}-{info.version}"
 
 
 # batches --------------------------------------------------------------------------------------
@@ -287,49 +220,3 @@ def _size(records: Records) -> int:
 
 def _moved(move: Progress, done: int, total: int) -> Callable[[int], None]:
     return lambda count: move(done + count, total)
-
-
-def _known(target: Store, collection: uuid.UUID, ids: pa.Array) -> BoolArray:
-    parts = [target.known(collection, part) for part in _parts(ids)]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
-
-
-def _parts(ids: pa.Array | pa.ChunkedArray) -> Iterator[list[str]]:
-    for start in range(0, len(ids), _ID_ROWS):
-        yield ids.slice(start, _ID_ROWS).to_pylist()
-
-
-# certainty ------------------------------------------------------------------------------------
-
-
-def checksum(ids: pa.Array | pa.ChunkedArray) -> str:
-    """A sum over ids that does not depend on their order.
-
-    >>> checksum(pa.array(["a", "b"])) == checksum(pa.array(["b", "a"])) != checksum(pa.array(["a", "a"]))
-    True
-    """
-    total = 0
-    for part in _parts(ids):
-        total += sum(int.from_bytes(hashlib.blake2b(id_.encode(), digest_size=16).digest()) for id_ in part)
-    return f"{total % (1 << 128):032x}"
-
-
-def _verify(expected: pa.ChunkedArray, found: pa.Array | pa.ChunkedArray) -> None:
-    if len(found) != len(expected) or checksum(found) != checksum(expected):
-        raise StoreError(
-            f"The target holds {len(found):,} of the items, where {len(expected):,} were copied: the ids are not the "
-            "same. Somebody else writes to it."
-        )
-
-
-@contextmanager
-def _continued_by_the_same_call(name: str) -> Iterator[None]:
-    advice = f"{name!r} is not copied completely; what is copied stays. The same copy_to again goes on from there."
-    try:
-        yield
-    except StoreError as error:
-        error.args = (f"{error} {advice}",)  # the same error: it may know how much was written
-        raise
-    except KeyboardInterrupt as interrupt:
-        interrupt.add_note(advice)
-        raise

@@ -21,6 +21,8 @@ from chroma_nb.types import CollectionInfo, CollectionStats, Hits, Kind, Matrix,
 
 if TYPE_CHECKING:
     from chroma_nb.copying import Copied
+    from chroma_nb.migrate.legacy_writing import Exported
+    from chroma_nb.migrate.reports import Imported
 
 _STR = pd.StringDtype("pyarrow", na_value=np.nan)
 
@@ -67,6 +69,36 @@ def copied_frame(reports: Sequence[Copied]) -> pd.DataFrame:
             **numbers,
             "seconds": np.array([report.seconds for report in reports], dtype=np.float64),
             "verified": np.array([report.verified for report in reports], dtype=np.bool_),
+        },
+        pd.Index(_strings([report.collection for report in reports]), name="collection"),
+    )
+
+
+def imported_frame(reports: Sequence[Imported]) -> pd.DataFrame:
+    """One row a collection that was imported, index ``collection``."""
+    numbers = {
+        name: np.array([getattr(report, name) for report in reports], dtype=np.int64)
+        for name in ("rows", "imported", "skipped", "already_there")
+    }
+    return _made(
+        {
+            **numbers,
+            "why": _strings([report.why for report in reports]),
+            "notes": _objects((list(report.notes) for report in reports), len(reports)),
+            "seconds": np.array([report.seconds for report in reports], dtype=np.float64),
+            "verified": np.array([report.verified for report in reports], dtype=np.bool_),
+        },
+        pd.Index(_strings([report.collection for report in reports]), name="collection"),
+    )
+
+
+def exported_frame(reports: Sequence[Exported]) -> pd.DataFrame:
+    """One row a collection that was exported, index ``collection``."""
+    return _made(
+        {
+            "items": np.array([report.items for report in reports], dtype=np.int64),
+            "seconds": np.array([report.seconds for report in reports], dtype=np.float64),
+            "notes": _strings(["; ".join(report.notes) or None for report in reports]),
         },
         pd.Index(_strings([report.collection for report in reports]), name="collection"),
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chroma_nb import batch
+from chroma_nb import arrow, batch
 from chroma_nb.columns import QUERY_COLUMNS, key_of
 from chroma_nb.errors import ColumnNotFoundError, InvalidArgumentError, suggest
 from chroma_nb.types import ARROW_TYPES, Kind, Matrix, MetadataColumns, Records
@@ -48,6 +48,7 @@ def records(
     embedding: str | Sequence[str] | None = None,
     metadata: Sequence[str] | None = None,
     embeddings: object = None,
+    unique: bool = True,
 ) -> Records:
     """The items of a frame. The frame is not changed.
 
@@ -60,6 +61,7 @@ def records(
             if there is one.
         metadata: columns to keep as metadata; default: all others.
         embeddings: vectors that are not in the frame, shape (n, dim), row by row.
+        unique: whether an id that stands twice is an error.
 
     Raises:
         ColumnNotFoundError: a column of that name is not there.
@@ -69,7 +71,7 @@ def records(
     names = _names(frame)
     if len(frame) == 0:
         raise InvalidArgumentError("The frame has no rows: there is nothing to add.")
-    ids, id_column = _ids(frame, names, id)
+    ids, id_column = _ids(frame, names, id, unique=unique)
     document = _chosen(names, document, "document")
     vectors = _vector_columns(names, embedding, given=embeddings is not None)
     fixed = {column for column in (id_column, document, *vectors) if column is not None}
@@ -83,7 +85,7 @@ def records(
     return Records(
         ids=ids,
         documents=None if document is None else _texts(_arrow(_column(frame, names, document)), document),
-        metadata=_metadata(frame, names, kept) if kept else None,
+        metadata=_metadata(frame, names, kept, _mixed(table)) if kept else None,
         embeddings=matrix,
     )
 
@@ -131,7 +133,7 @@ def _column(frame: nw.DataFrame[Any], names: list[str], name: str) -> nw.Series[
 # ids ------------------------------------------------------------------------------------------
 
 
-def _ids(frame: nw.DataFrame[Any], names: list[str], asked: str | None) -> tuple[pa.Array, str | None]:
+def _ids(frame: nw.DataFrame[Any], names: list[str], asked: str | None, *, unique: bool) -> tuple[pa.Array, str | None]:
     column = _chosen(names, asked, "id")
     if column is not None:
         values = _arrow(_column(frame, names, column))
@@ -152,7 +154,7 @@ def _ids(frame: nw.DataFrame[Any], names: list[str], asked: str | None) -> tuple
         what = f"{values.null_count} of them are missing" if values.null_count else f"they are {values.type}"
         raise InvalidArgumentError(f"Ids are texts or whole numbers; in {where} {what}.")
     ids = values.cast(pa.large_string())
-    if len(ids.unique()) != len(ids):
+    if unique and len(ids.unique()) != len(ids):
         batch.check_unique(ids.to_pylist())
     return ids, column
 
@@ -198,6 +200,11 @@ def _matrix(frame: nw.DataFrame[Any], names: list[str], columns: list[str]) -> M
     if pa.types.is_fixed_size_list(array.type) and not array.null_count:
         flat = array.flatten().to_numpy(zero_copy_only=False)
         return batch.matrix_of(flat.reshape(len(array), -1), what)
+    if (pa.types.is_list(array.type) or pa.types.is_large_list(array.type)) and not array.null_count:
+        numbers = array.flatten()
+        plain = pa.types.is_integer(numbers.type) or pa.types.is_floating(numbers.type)
+        if plain and not numbers.null_count and len(pc.list_value_length(array).unique()) == 1:
+            return batch.matrix_of(numbers.to_numpy(zero_copy_only=False).reshape(len(array), -1), what)
     return batch.matrix_of(array.to_pylist(), what)
 
 
@@ -256,7 +263,16 @@ def _texts(array: pa.Array, name: str) -> pa.Array:
     return array.cast(pa.large_string())
 
 
-def _metadata(frame: nw.DataFrame[Any], names: list[str], kept: Sequence[str]) -> MetadataColumns:
+def _mixed(table: Any) -> frozenset[str]:
+    """The columns of an Arrow table whose texts stand for values of several types."""
+    if not isinstance(table, pa.Table | pa.RecordBatch):
+        return frozenset()
+    return frozenset(found.name for found in table.schema if arrow.is_mixed(found))
+
+
+def _metadata(
+    frame: nw.DataFrame[Any], names: list[str], kept: Sequence[str], mixed: frozenset[str]
+) -> MetadataColumns:
     columns: dict[str, str] = {}
     for name in kept:
         key = batch.check_text(key_of(name))
@@ -265,14 +281,16 @@ def _metadata(frame: nw.DataFrame[Any], names: list[str], kept: Sequence[str]) -
                 f"The columns {columns[key]!r} and {name!r} both mean the metadata key {key!r}. Rename or drop one."
             )
         columns[key] = name
-    return {key: _kinds(_column(frame, names, name), name) for key, name in columns.items()}
+    return {key: _kinds(_column(frame, names, name), name, mixed=name in mixed) for key, name in columns.items()}
 
 
-def _kinds(series: nw.Series[Any], name: str) -> dict[Kind, pa.Array]:
+def _kinds(series: nw.Series[Any], name: str, *, mixed: bool) -> dict[Kind, pa.Array]:
     native = series.to_native()
     if _is_object(native):
         return batch.columns_of_values(series.to_list(), name)
     array = _arrow(series)
+    if mixed and _is_text(array.type):
+        return arrow.mixed_values(array.to_pylist(), name)
     kind = _kind_of(array.type)
     if kind is None:
         if pa.types.is_null(array.type):

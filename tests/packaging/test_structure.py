@@ -98,14 +98,14 @@ HOMES: dict[tuple[str, ...], tuple[str, ...]] = {
         "store/sql_views.py",
         "migrate/",
     ),
-    ("hnswlib",): ("store/hnsw.py",),
+    ("hnswlib",): ("store/hnsw.py", "store/plain_index.py"),
     ("pandas",): ("frames.py", "data/"),
     ("narwhals",): ("tables.py",),
     ("umap", "fastumap", "sklearn", "numba", "pynndescent", "scipy"): ("projection/",),
     ("ipywidgets", "plotly", "anywidget", "traitlets", "IPython"): (),
     ("httpx", "starlette", "fastapi", "uvicorn", "orjson", "threadpoolctl", "aiohttp", "flask", "requests"): ("rest/",),
     ("onnxruntime", "tokenizers", "wordllama"): ("embedding/",),
-    ("polars",): (),
+    ("polars",): ("exporting.py",),
     ("pickle", "cloudpickle", "joblib", "dill"): (),
 }
 
@@ -158,7 +158,22 @@ _DIRECTIONS = {
         "rest",
         "__version__",
     ),
-    "copying.py": ("errors", "types", "progress", "store"),
+    "copying.py": ("errors", "types", "progress", "store", "halves"),
+    "halves.py": ("errors", "types", "store"),
+    "migrate/": (
+        "errors",
+        "types",
+        "progress",
+        "store",
+        "arrow",
+        "columns",
+        "rules",
+        "batch",
+        "halves",
+        "tables",
+        "embedding",
+        "migrate",
+    ),
 }
 
 

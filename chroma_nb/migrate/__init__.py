@@ -1,0 +1,1 @@
+"""Data of other tools, in and out: directories of Chroma, frames and files."""
