@@ -128,6 +128,12 @@ class Exportable(ABC):
         Returns:
             The path.
 
+        >>> import chroma_nb, tempfile
+        >>> docs = chroma_nb.Client().create_collection("docs")
+        >>> docs.add(ids=["a", "b"], embeddings=[[1, 0], [0, 1]], metadatas=[{"n": 1}, {"n": 2}])
+        >>> docs.export(Path(tempfile.mkdtemp()) / "docs.csv").read_text().splitlines()
+        ['"id","document","n","embedding"', '"a",,1,"[1,0]"', '"b",,2,"[0,1]"']
+
         Raises:
             InvalidArgumentError: the suffix is none of these, or the path is a folder.
             StoreError: reading or writing failed; there is no new file.

@@ -108,6 +108,16 @@ class Movable(ABC):
             (from an interrupted run), ``why`` (rows were skipped: how many, and ids), ``notes`` (a list of sentences on
             what could not be kept as it was), ``seconds`` and ``verified`` (the ids here were compared).
 
+        >>> import chroma_nb, tempfile
+        >>> old, client = Path(tempfile.mkdtemp()) / "chroma_db", chroma_nb.Client()
+        >>> client.create_collection("docs").add(ids=["a", "b"], embeddings=[[1, 0], [0, 1]])
+        >>> client.export_chroma(old)["items"].to_dict()
+        {'docs': 2}
+        >>> chroma_nb.Client().import_directory(old)[["rows", "imported", "verified"]]
+                    rows  imported  verified
+        collection
+        docs           2         2      True
+
         Raises:
             ForeignStoreError: there is no such directory, or nothing in it that can be imported.
             CorruptStoreError: it is damaged; nothing was imported.
@@ -204,6 +214,8 @@ class Movable(ABC):
     def _filled(self, collection: str | Collection) -> tuple[str, Embedder]:
         """The name of a collection that rows go to, and what embeds their documents."""
         if not isinstance(collection, str):
+            if not hasattr(collection, "_embedder"):
+                raise InvalidArgumentError(f"import_file takes a collection or its name, got {collection!r}")
             return collection.name, collection._embedder
         name = rules.check_name(collection)
         try:
@@ -224,7 +236,8 @@ class Movable(ABC):
             collections: their names; None: all.
 
         Returns:
-            Index ``collection``; columns ``items``, ``seconds`` and ``notes`` (what 0.3 has no place for).
+            Index ``collection``; columns ``items``, ``seconds`` and ``notes`` (what 0.3 has no place for). For an
+            example see `import_directory`.
 
         Raises:
             InvalidArgumentError: there is something at that path already.

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import duckdb
 
-from chroma_nb.errors import CorruptStoreError, ReadOnlyStoreError, StoreError, StoreLockedError
+from chroma_nb.errors import CorruptStoreError, ForeignStoreError, ReadOnlyStoreError, StoreError, StoreLockedError
 from chroma_nb.migrate.importing import THERE, import_source
 from chroma_nb.migrate.reports import Imported
 from chroma_nb.migrate.source import open_source
@@ -73,9 +73,12 @@ def _locked(path: Path, folder: Path) -> duckdb.DuckDBPyConnection | None:
                 f"{error} To import what Chroma 0.3 left there into another directory: "
                 f"chroma_nb.Client('./NEW').import_directory({str(path)!r})"
             ) from error
-        except StoreError:
-            if not (path / DATABASE).exists():
-                raise  # else the folder went because all is done
+        except StoreError as error:
+            if (path / DATABASE).exists():
+                continue  # the folder went because all is done
+            if not isinstance(error, CorruptStoreError | ForeignStoreError) or not (folder / "lock").is_file():
+                raise
+            (folder / "lock").unlink(missing_ok=True)  # cut off when it was made, by a full disk; nobody has it
     return None
 
 

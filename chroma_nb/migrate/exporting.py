@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from chroma_nb import arrow
 from chroma_nb.columns import texts
 from chroma_nb.errors import InvalidArgumentError, StoreError, StoreWriteError, suggest
+from chroma_nb.halves import checked_rows
 from chroma_nb.progress import bar
 from chroma_nb.store.protocol import Progress, Store
 from chroma_nb.types import CollectionInfo, Records, Selection
@@ -73,20 +74,13 @@ def batches(
 ) -> Iterator[Records]:
     """The selected items in order of insertion, some at a time; those that are deleted meanwhile are left out."""
     rows = max(1, min(100_000, _BATCH_BYTES // (4 * (info.dimension or 1) + _TEXT_BYTES)))
-    rows = rows if batch_size is None else checked_rows(batch_size)
+    rows = checked_rows(batch_size, rows)
     ids = store.get(info.id, selection, _NOTHING).ids
     for start in range(0, len(ids), rows):
         found = store.get(info.id, Selection(ids=ids.slice(start, rows).to_pylist()), include)
         if len(found):
             yield found
         move(min(start + rows, len(ids)), len(ids))
-
-
-def checked_rows(batch_size: object) -> int:
-    """The checked ``batch_size``."""
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-        raise InvalidArgumentError(f"batch_size must be a positive int, got {batch_size!r}")
-    return batch_size
 
 
 def _fitting(records: Records, wanted: pa.Schema, info: CollectionInfo) -> pa.RecordBatch:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chroma_nb import halves, tables
-from chroma_nb.errors import ChromaNbError, EmbeddingFunctionError, InvalidArgumentError
+from chroma_nb.errors import ChromaNbError, CorruptStoreError, EmbeddingFunctionError, InvalidArgumentError
 from chroma_nb.migrate.files_columns import Asked, Columns, columns_of, id_texts
 from chroma_nb.migrate.files_described import Described, described
 from chroma_nb.migrate.files_reading import Table, open_table, paths_of, reading
@@ -26,7 +26,7 @@ from chroma_nb.migrate.importing import import_source
 from chroma_nb.migrate.reports import Imported
 from chroma_nb.migrate.source import SourceBatch, SourceCollection, fingerprint_of
 from chroma_nb.store.protocol import Store
-from chroma_nb.types import CollectionInfo, Matrix, Records
+from chroma_nb.types import CollectionInfo, Matrix, Records, Selection
 
 Embed: TypeAlias = Callable[[CollectionInfo, list[str]], tuple[Matrix, str]]
 """Vectors of texts for that collection, and the function in JSON (`chroma_nb.functions.Embedder.embed`)."""
@@ -48,7 +48,8 @@ def import_file(
 ) -> Imported:
     """Import a file, or several by a pattern, as one collection; see `chroma_nb.Client.import_file`."""
     existing = next((info for info in target.list_collections() if info.name == name), None)
-    if existing is not None and on_conflict == "error" and target.stats(existing.id).count == 0:
+    empty = existing is not None and target.stats(existing.id).count == 0
+    if empty and on_conflict == "error":
         on_conflict = "skip"  # it was made for these items
     with FileSource(paths_of(path), name, asked, embed, existing) as source:
         try:
@@ -56,8 +57,11 @@ def import_file(
         except EmbeddingFunctionError as error:
             error.args = (f"{error} What was embedded so far stays: the same import_file again goes on from there.",)
             raise
-        except InvalidArgumentError:
+        except (InvalidArgumentError, CorruptStoreError):
             _forget(target, source)  # the same call would end at the same row
+            if existing is not None and empty:
+                for part in halves.parts(pc.unique(source.ids(source.collections()[0]))):
+                    target.delete(existing.id, Selection(ids=part))
             raise
     return found[0]
 

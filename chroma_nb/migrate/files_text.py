@@ -13,17 +13,17 @@ import duckdb
 import pyarrow as pa
 
 from chroma_nb import arrow
-from chroma_nb.errors import CorruptStoreError, InvalidArgumentError, StoreError
+from chroma_nb.errors import ChromaNbError, CorruptStoreError, InvalidArgumentError, StoreError
 
 _MEMORY = "1GB"
 _LINE = 4_000_000  # bytes of a line of CSV
 _DELIMITERS = (",", ";", "\t", "|")
 # Types of cells of CSV, narrowest first, and what a cell of each is. A date stays a text, and so does a number that
-# begins with zeros, which is a code.
+# begins with zeros, which is a code, or a whole one of so many digits that some would be lost.
 _CSV_TYPES = (
     ("BOOLEAN", "lower({}) IN ('true', 'false')"),
     ("BIGINT", "regexp_full_match({0}, '-?(0|[1-9][0-9]*)') AND TRY_CAST({0} AS BIGINT) IS NOT NULL"),
-    ("DOUBLE", "NOT regexp_matches({0}, '^-?0[0-9]') AND TRY_CAST({0} AS DOUBLE) IS NOT NULL"),
+    ("DOUBLE", "NOT regexp_matches({0}, '^-?(0[0-9]|[0-9]{{19,}}$)') AND TRY_CAST({0} AS DOUBLE) IS NOT NULL"),
 )
 # Types of JSON values, as DuckDB calls them -> the column of a key all of whose values are such.
 _JSON_TYPES = {
@@ -31,7 +31,7 @@ _JSON_TYPES = {
     frozenset({"VARCHAR"}): "json_extract_string({}, '$')",
     frozenset({"BOOLEAN"}): "CAST({} AS BOOLEAN)",
     frozenset({"BIGINT"}): "CAST({} AS BIGINT)",
-    frozenset({"UBIGINT"}): "CAST({} AS BIGINT)",  # what is not negative is an unsigned one
+    frozenset({"UBIGINT"}): "CAST({} AS UBIGINT)",  # what is not negative is an unsigned one
     frozenset({"BIGINT", "UBIGINT"}): "CAST({} AS BIGINT)",
     frozenset({"DOUBLE"}): "CAST({} AS DOUBLE)",
 }
@@ -91,9 +91,15 @@ class _TextTable:
             yield
         except duckdb.OutOfMemoryException as error:
             raise StoreError(f"{self.path} needs more than {_MEMORY} of memory to be read: {error}") from error
-        except (duckdb.Error, pa.ArrowException) as error:
-            if "KeyboardInterrupt" in str(error):
+        except (duckdb.Error, pa.ArrowException, OSError) as error:  # of a stream, Arrow makes an OSError
+            if isinstance(error, ChromaNbError):
+                raise
+            if "KeyboardInterrupt" in str(error) or "INTERRUPT Error" in str(error):
                 raise KeyboardInterrupt from error
+            if "Conversion Error" in str(error):  # all other casts give null
+                raise InvalidArgumentError(
+                    f"{self.path} has a number that does not fit in 64 bits: {_told(str(error))}"
+                ) from error
             raise CorruptStoreError(f"{self.path} cannot be read: {_told(str(error))}") from error
         except RuntimeError as error:
             if type(error) is RuntimeError and "nterrupted" in str(error):  # so DuckDB 2 reports Ctrl-C
@@ -218,7 +224,7 @@ def _told(message: str) -> str:
     """DuckDB's words without its advice on options of its own."""
     kept = []
     for line in message.splitlines():
-        if line.startswith(("Possible fixes", "Possible Solution", "  file =", "Try ", "* ")):
+        if line.startswith(("LINE ", "Possible fixes", "Possible Solution", "  file =", "Try ", "* ")):
             break
         kept.append(line.strip())
     return " ".join(line for line in kept if line)[:500]

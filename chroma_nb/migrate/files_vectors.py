@@ -66,7 +66,10 @@ def _of_lists(column: pa.Array, dimension: int | None) -> npt.NDArray[Any]:
             raise _wrong(other[0].as_py(), width)
     numbers = column.flatten()
     if numbers.null_count:
-        raise InvalidArgumentError("The vector lacks a number: one of its places is null.")
+        raise InvalidArgumentError(
+            "The vector lacks a number: one of its places is null or no number. Texts of vectors have commas: "
+            "[0.1, 0.2]."
+        )
     if not pa.types.is_floating(numbers.type):
         numbers = numbers.cast(pa.float64())
     flat: npt.NDArray[Any] = numbers.to_numpy(zero_copy_only=False)

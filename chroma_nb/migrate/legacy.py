@@ -74,6 +74,8 @@ class LegacySource:
         with self._reading(_COLLECTIONS):
             statement = f"SELECT uuid, name, {metadata} {_ROWS} ORDER BY file_row_number"
             found = self._query(statement, _COLLECTIONS).fetchall()
+        if len({key for key, *_ in found}) < len(found):
+            raise CorruptStoreError(f"{self._path / _COLLECTIONS} has several collections with the same id.")
         return [self._collection(key, name, text, widths.get(key, {})) for key, name, text in found]
 
     def ids(self, collection: SourceCollection) -> pa.Array | pa.ChunkedArray:
@@ -265,6 +267,6 @@ def _decoded(text: str | None) -> tuple[dict[str, Any] | None, bool]:
     try:
         while isinstance(value, str):
             value = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, False
     return (value, True) if value is None or isinstance(value, dict) else (None, False)

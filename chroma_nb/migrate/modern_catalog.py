@@ -186,7 +186,7 @@ def _configuration(texts: Mapping[str, str | None], notes: list[str]) -> dict[st
             "function": config.get("embedding_function"),
             "unasked": "hnsw_configuration" in config,
         }
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         notes.append("its configuration is damaged; the settings of its index are those of its metadata, or the usual")
         return {}
 

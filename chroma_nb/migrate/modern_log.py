@@ -144,7 +144,7 @@ def _takes(operation: int, *, exists: bool, whole: bool) -> bool:
 def _metadata(seq_id: int, text: str | None) -> dict[str, Any]:
     try:
         found = json.loads(text) if text else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptStoreError(f"Entry {seq_id} of the log of the database is damaged: {error}.") from error
     if found is None:
         return {}

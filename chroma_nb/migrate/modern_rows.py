@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from chroma_nb.errors import CorruptStoreError
 from chroma_nb.migrate.modern_sqlite import Database
 from chroma_nb.types import IntArray
 
@@ -50,7 +51,7 @@ class Rows:
         for part in self._database.parts(statement, (segment,), _AT_ONCE):
             some, texts = zip(*part, strict=True)
             numbers.append(np.array(some, dtype=np.int64))
-            ids.append(pa.array(texts, pa.large_string()))
+            ids.append(pa.array(map(_text, texts), pa.large_string()))
         return np.concatenate(numbers), pa.chunked_array(ids, pa.large_string())
 
     def metadata(self, segment: str, numbers: IntArray) -> list[dict[str, Any]]:
@@ -65,14 +66,14 @@ class Rows:
         for _, id_, key, text, whole, real, truth in self._cells("embedding_metadata", segment, numbers):
             row = rows_of.get(id_)
             if row is not None:  # else the log has deleted it
-                row[key] = text if text is not None else _number(whole, real, truth)
+                row[_text(key)] = _text(text) if text is not None else _number(whole, real, truth)
         if self._lists:
             for _, id_, key, text, whole, real, truth in self._cells(_LISTS, segment, numbers):
                 row = rows_of.get(id_)
                 if row is not None:
                     listed = row.setdefault(key, [])
                     if isinstance(listed, list):
-                        listed.append(text if text is not None else _number(whole, real, truth))
+                        listed.append(_text(text) if text is not None else _number(whole, real, truth))
         return found
 
     def _cells(self, table: str, segment: str, numbers: IntArray) -> Sequence[tuple[Any, ...]]:
@@ -83,6 +84,12 @@ class Rows:
         )
         rows.sort(key=itemgetter(0))
         return rows
+
+
+def _text(cell: Any) -> str:
+    if not isinstance(cell, str):  # SQLite keeps anything in any column
+        raise CorruptStoreError(f"The database is damaged: it has {cell!r:.40} where a text belongs.")
+    return cell
 
 
 def _number(whole: int | None, real: float | None, truth: int | None) -> Any:

@@ -181,7 +181,7 @@ class Columns:
         self._tried[chunk] = time.monotonic()
         try:
             _write(file, mirror, start)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - logged; a cache ends neither the thread that writes it nor a close
             _log.warning("columns could not be saved to %s (%s); they are read from the database", file.path, error)
             return
         if self.dropped:

@@ -185,6 +185,9 @@ class _Gate:
     def _overdue(self) -> bool:
         return time.monotonic() - self._writer_since > _PATIENCE
 
+    def _writer_may(self) -> bool:
+        return not self._writing and not self._readers and (not self._waiting or self._overdue())
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         with self._condition:
@@ -207,9 +210,9 @@ class _Gate:
             self._condition.wait_for(lambda: not self._writing)  # one writer waits at a time
             self._writer_since = time.monotonic()
             try:
-                self._condition.wait_for(
-                    lambda: not self._writing and not self._readers and (not self._waiting or self._overdue())
-                )
+                # Nobody notifies of time that has passed: a reader that looks a little later may wait for this writer.
+                while not self._condition.wait_for(self._writer_may, _PATIENCE):
+                    pass
                 self._writing = True
             finally:
                 self._writer_since = np.inf

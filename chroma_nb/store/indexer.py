@@ -80,9 +80,12 @@ class Indexer:
         file = self._file(shelf)
         if file is not None and file.walkable:
             try:
-                shelf.graph = Walker(file, shelf.state.entry.info.settings, shelf.held())
+                walker = Walker(file, shelf.state.entry.info.settings, shelf.held())
             except CorruptStoreError as error:
                 _log.warning(_ANEW, error)
+                return
+            if not shelf.graph_read:  # another thread may have read it meanwhile
+                shelf.graph = walker
 
     def read(self, shelf: Shelf, queries: int) -> None:
         """Read a graph that is only mapped, if so many queries at once are worth it and nobody builds for long."""
@@ -90,10 +93,13 @@ class Indexer:
         if queries < _WALKS or not isinstance(graph, Walker) or not _is_worth_reading(shelf, graph, queries):
             return
         with self._awaited():
-            if self._building.acquire(timeout=_PATIENCE):
-                try:
+            held = False
+            try:
+                held = self._building.acquire(timeout=_PATIENCE)
+                if held:
                     self._load(shelf)
-                finally:
+            finally:
+                if held:
                     self._building.release()
 
     def wake(self, shelf: Shelf) -> None:
@@ -193,7 +199,7 @@ class Indexer:
             if slots - graph.upto <= (slack if len(graph) else 0) or (progress is None and self._waited_for):
                 break
             first = graph.upto
-            useful = can_scan_beside(slots - first, vectors.dimension)
+            useful = can_scan_beside(first, slots, vectors.dimension)
             upto = min(slots, first + (_SMALL_BATCH if useful and progress is None else _LARGE_BATCH))
             live = np.flatnonzero(state.mirror.position_of_slot[first:upto] >= 0) + first
             threads = _threads(state.entry.info.settings.num_threads, waited_for=progress is not None)
@@ -231,6 +237,9 @@ class Indexer:
             file.check(_identity(shelf), shelf.state.entry.next_slot)
         except CorruptStoreError as error:
             _log.warning(_ANEW, error)
+            if self._saves:
+                # What covers too many slots today would seem to fit once the collection has grown.
+                path.unlink(missing_ok=True)
             return None
         return file
 

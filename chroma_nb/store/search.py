@@ -33,8 +33,11 @@ _SURVIVORS_AMONG = 100_000
 # that it keeps of all.
 _PROBED = 80
 _AT_HOME = 0.5
-# Slots behind the graph that are still scanned beside it, as numbers.
+# Slots behind the graph that are still scanned beside it, as numbers; and, while a graph is first built, as a share:
+# a query of that time is answered exactly.
 _TAIL_ELEMENTS = EXACT_ELEMENTS
+_TAIL_SLOTS = 2048
+_TAIL_SHARE = 0.05
 # From this many queries on, one matrix product beats the graph with a filter, which runs in one
 # thread because its filter is a Python callable.
 _MANY_QUERIES = 8
@@ -98,13 +101,14 @@ def wants_graph(slots: int, dimension: int) -> bool:
     return slots * dimension > EXACT_ELEMENTS
 
 
-def can_scan_beside(slots: int, dimension: int) -> bool:
-    """Whether so many slots behind the graph are still scanned beside it.
+def can_scan_beside(covered: int, slots: int, dimension: int) -> bool:
+    """Whether what a graph that covers so many of the slots lacks is scanned beside it.
 
-    >>> can_scan_beside(2_000, 384), can_scan_beside(50_000, 384)
+    >>> can_scan_beside(98_000, 100_000, 384), can_scan_beside(90_000, 100_000, 384)
     (True, False)
     """
-    return slots * dimension <= _TAIL_ELEMENTS
+    behind = slots - covered
+    return behind * dimension <= _TAIL_ELEMENTS and behind <= max(_TAIL_SLOTS, _TAIL_SHARE * slots)
 
 
 def nearest(
@@ -183,8 +187,11 @@ def _by_graph(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -
     slots, dimension = space.vectors.shape
     if graph is None or not wants_graph(slots, dimension) or _exact_is_better(slots, len(queries), k, allowed):
         return {}
-    upto, deletions = graph.upto, space.agree(graph)
-    if deletions is None or upto > slots or not can_scan_beside(slots - upto, dimension):
+    upto = graph.upto
+    if upto > slots or not can_scan_beside(upto, slots, dimension):
+        return {}
+    deletions = space.agree(graph)
+    if deletions is None:
         return {}
     covered, behind = _split(space, allowed, upto)
     wanted = min(k, covered)

@@ -156,7 +156,8 @@ class Walker(Covering):
             if len(slots) >= ef:
                 best = _smallest(scores, ef)
                 slots, scores = slots[best], scores[best]
-                useful = open_scores <= scores.max()
+                # Not those that are as far: where all are equally far, as from a zero vector, that would be all.
+                useful = open_scores < scores.max()
                 frontier, open_scores = frontier[useful], open_scores[useful]
         return slots, scores
 

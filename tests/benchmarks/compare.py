@@ -25,7 +25,7 @@ from typing import Any
 from tests.benchmarks import goals, machine
 from tests.benchmarks.corpus import prepare
 from tests.benchmarks.environments import python_with
-from tests.benchmarks.peers.asking import KILL
+from tests.benchmarks.peers.asking import KILL, KILLED
 
 ROOT = Path(__file__).parents[2]
 _WRITTEN = "written.json"
@@ -176,7 +176,7 @@ class Comparison:
         environment = {key: value for key, value in os.environ.items() if key not in hidden}
         command = [str(self._pythons[one.name]), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
-        killed = (-KILL if os.name == "posix" else KILL) if "changes" in arguments else 0
+        killed = (-KILL if os.name == "posix" else KILL) if {*KILLED} & {*arguments} else 0
         if done.returncode != killed or not done.stdout.strip():
             sys.exit(f"{one.name} {' '.join(arguments[:3])} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
         return done

@@ -79,15 +79,13 @@ class Row:
         return self.unit == "/s" or self.key.endswith("recall")
 
     def verdict(self, medians: Medians) -> str:
-        """``met``, ``missed: GOAL by 1.30x``, or empty where nothing is asked or known."""
+        """``met``, ``missed: GOAL by 1.30x``, or empty where nothing is asked, or what is known does not tell."""
         known = [(goal.excess(self, medians), goal) for goal in self.goals]
         told = [(excess, goal) for excess, goal in known if excess is not None]
-        if not told or len(told) < len(known):
-            return ""
-        worst, goal = max(told, key=lambda pair: pair[0])
-        if worst <= 1:
-            return "met"
-        return f"missed: {goal.text(self)} by {worst:.2f}x"
+        worst, goal = max(told, key=lambda pair: pair[0], default=(0.0, None))
+        if goal is not None and worst > 1:
+            return f"missed: {goal.text(self)} by {worst:.2f}x"
+        return "met" if told and len(told) == len(known) else ""
 
     def ratio(self, medians: Medians, other: str) -> float | None:
         """How many times better this project is than another: 2 is twice as fast, or half as large."""
@@ -123,7 +121,7 @@ ROWS = (
     ),
     Row("longest wait of another thread meanwhile", "gap ms", (Goal(100), Goal(100, key="busy gap ms"))),
     Row("query, as lists or dicts", "query ms", (Goal(0.9), _found("query"))),
-    Row("query, as a DataFrame", "frame ms", (Goal(1.5), _found("many"))),
+    Row("query, as a DataFrame", "frame ms", (Goal(1.5), _found("frame"))),
     Row("1,000 queries in one call", "many /s", (Goal(0.75, of=HNSWLIB, least=True), _found("many"))),
     _filter("query, filter passes 0.07 %", "filter 0.07 %", 1.5),
     _filter("query, filter passes 0.9 %", "filter 0.9 %", 2),

@@ -69,15 +69,17 @@ def logarithmic(medians: Medians, name: str) -> bool:
 
 
 def constant(medians: Medians, name: str) -> bool:
-    """Times (ms) do not grow with n: by half at most, or by 10 ms.
+    """Times (ms) do not grow with n: by half at most, or by 10 ms if that is no more than double.
 
     >>> constant({100_000: {"o": 30.0}, 1_000_000: {"o": 44.0}}, "o")
     True
     >>> constant({100_000: {"o": 30.0}, 1_000_000: {"o": 60.0}}, "o")
     False
+    >>> constant({100_000: {"o": 0.1}, 1_000_000: {"o": 1.0}}, "o")
+    False
     """
     _, before, _, after = _ends(medians, name)
-    return after <= max(1.5 * before, before + 10)
+    return after <= max(1.5 * before, before + min(10, before))
 
 
 def at_least(bound: float) -> Callable[[Medians, str], bool]:

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator, Page
 
-# Of JupyterLab itself, of the browser under it, and Voila's icons.
+# Of JupyterLab itself, of the browser under it, and Voila's icons. "Error setting state" comes, rarely, when a page is
+# loaded again and JupyterLab's manager sends plotly's models the state that they have just been made of.
 _NOISE = re.compile(
     r"ResizeObserver loop|favicon|GL Driver Message|/api/\S* net::ERR_ABORTED|jsdelivr\.net/npm/@fortawesome"
+    r"|Error setting state: Cannot read properties of undefined \(reading 'length'\) \(\S*/jupyterlab-manager/"
 )
 
 

@@ -76,6 +76,19 @@ def test_a_damaged_directory(old: Path) -> None:
     check(old)
 
 
+@pytest.mark.parametrize("content", [b"", b"not whole", bytes(5_000)])
+def test_a_lock_that_a_full_disk_cut_off(old: Path, content: bytes) -> None:
+    (old / "chroma_nb.importing").mkdir()
+    (old / "chroma_nb.importing" / "lock").write_bytes(content)
+    check(old)
+
+
+def test_a_file_where_the_folder_goes(old: Path) -> None:
+    (old / "chroma_nb.importing").write_text("mine")
+    with pytest.raises(ForeignStoreError, match="a part of this path is a file"):
+        Client(asked(old))
+
+
 @pytest.mark.parametrize("method", ["add", "modify_collection", "persist"])
 @pytest.mark.parametrize("after", [0, 1])
 def test_an_interrupted_import_goes_on(old: Path, method: str, after: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,6 +198,12 @@ def test_rows_of_no_collection_are_nobodys(tmp_path: Path, client: compat.Client
     assert [(one.name, one.count()) for one in client.list_collections()] == [("docs", 1)]
 
 
+def test_metadata_that_is_nested_without_end(tmp_path: Path, client: compat.Client) -> None:
+    rows = [Row("a", [1.0], None, '{"k":' * 10_000), Row("b", [1.0], None, "[" * 10_000 + "]" * 10_000)]
+    (report,) = told(client.import_directory(write(tmp_path, [Old("docs", rows)])))
+    assert (report.imported, report.notes) == (2, ["2 x metadata that is no JSON object, left out ('a', 'b')"])
+
+
 # what cannot be imported ----------------------------------------------------------------------
 
 
@@ -234,6 +240,14 @@ def test_one_of_the_files_is_missing(tmp_path: Path, client: compat.Client, name
     (path / "index" / f"index_{uuid.uuid4()}.bin").write_bytes(b"graph")
     with pytest.raises(CorruptStoreError, match=match):
         client.import_directory(path)
+
+
+def test_an_id_of_two_collections(tmp_path: Path, client: compat.Client) -> None:
+    docs = Old("docs", [Row("a", [1.0])])
+    write(tmp_path, [docs, Old("more", id=docs.id)])
+    with pytest.raises(CorruptStoreError, match="several collections with the same id"):
+        client.import_directory(tmp_path)
+    assert not client.list_collections()
 
 
 def test_a_directory_that_was_never_persisted(tmp_path: Path, client: compat.Client) -> None:

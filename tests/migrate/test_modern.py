@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chroma_nb.errors import CorruptStoreError, StoreLockedError
+from chroma_nb import PersistentClient
+from chroma_nb.errors import CorruptStoreError, ForeignStoreError, StoreLockedError
 from chroma_nb.migrate.modern import ModernSource
 from chroma_nb.types import Metric
 from tests.migrate.modern_directory import ADD, DELETE, LAYOUTS, UPDATE, UPSERT, write_index
@@ -239,6 +240,24 @@ def test_a_damaged_log(write: Write) -> None:
         source.collections()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE embeddings SET embedding_id = x'ff'",
+        "UPDATE embedding_metadata SET string_value = x'ff'",
+        "UPDATE embedding_metadata SET key = x'ff'",
+    ],
+)
+def test_bytes_where_a_text_belongs(write: Write, statement: str) -> None:
+    directory = write()
+    docs = directory.collection("docs", 1)
+    directory.rows(docs, {"a": {"s": "x"}})
+    directory.segment(docs, {"a": [1]})
+    directory.sql.execute(statement)
+    with pytest.raises(CorruptStoreError, match=r"has b'\\xff' where a text belongs"):
+        read(directory.path)
+
+
 def test_a_writer_at_work_is_noticed(write: Write) -> None:
     directory = write()
     docs = directory.collection("docs", 1)
@@ -254,3 +273,22 @@ def test_a_writer_at_work_is_noticed(write: Write) -> None:
         fingerprint = source.fingerprint
     with ModernSource(directory.path) as source:
         assert source.fingerprint != fingerprint
+
+
+def test_who_opens_such_a_directory_is_told_what_it_holds(write: Write) -> None:
+    directory = write()
+    docs = directory.collection("docs", 2)
+    directory.rows(docs, {"a": {DOC: "x"}})
+    directory.log(docs, ADD, "a", [1, 2])
+    before = state(directory.path)
+    with pytest.raises(ForeignStoreError) as caught:
+        PersistentClient(str(directory.path))
+    told = str(caught.value)
+    for part in (
+        "Chroma 0.4 or later",
+        ".import_directory(",
+        "chroma-nb import ",
+        "It holds 1 collection: 'docs' (1 items).",
+    ):
+        assert part in told
+    assert state(directory.path) == before

@@ -50,7 +50,7 @@ def test_compare_yields_every_row(tmp_path: Path) -> None:
     assert all(key in medians[of] for of, key in needed.items())
     assert medians[goals.OURS]["mistakes"] == medians[goals.DUCKDB]["mistakes"] == 0
     exact = {key: value for key, value in medians[goals.OURS].items() if key.endswith("recall")}
-    assert len(exact) == 11
+    assert exact.keys() >= {"query recall", "frame recall", "many recall", "busy recall"}
     assert min(exact.values()) > 0.999, exact  # so few items have no graph
     assert set(written["verdicts"].values()) == {""}
     for told in (done.stdout, (tmp_path / "results.md").read_text()):
@@ -132,7 +132,7 @@ def test_a_corpus_is_prepared_once(tmp_path: Path) -> None:
 
 def _results(numbers: Mapping[str, Mapping[str, float]], rows: int = corpus.FULL) -> Results:
     about = {
-        "corpus": {"corpus": "made up", "rows": rows, "dimension": 384},
+        "corpus": {"corpus": "WordNet", "rows": rows, "dimension": 384},
         "versions": dict.fromkeys(numbers, "1.0"),
         "machine": "a machine",
         "date": "2026-01-01",
@@ -154,6 +154,7 @@ def _results(numbers: Mapping[str, Mapping[str, float]], rows: int = corpus.FULL
         (4.5, 9.0, "missed: <= 3 s by 1.50x"),
         (2.4, 1.0, "missed: <= 1.2x DuckDB by 2.00x"),
         (2.0, None, ""),
+        (4.5, None, "missed: <= 3 s by 1.50x"),
     ],
 )
 def test_verdict_is_that_of_the_goal_missed_most(ours_add: float, bare: float | None, verdict: str) -> None:

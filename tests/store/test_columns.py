@@ -393,11 +393,12 @@ def test_what_is_written_while_items_are_added(
     assert not caplog.records
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError("realloc failed")])
 def test_a_full_disk_costs_only_time(
-    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+        raise error
 
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
         patch.setattr(columns_file, "sync", full)

@@ -120,6 +120,24 @@ def test_a_walk_forgets_what_is_deleted_later(tmp_path: Path) -> None:
     assert through.search(vectors[:1], 498, None, 1) is None, "only 497 are left"
 
 
+def test_a_walk_ends_where_all_are_equally_near(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = IndexSettings(space=Metric.COSINE)
+    vectors = clustered(SIZE)
+    built(vectors, settings).save(tmp_path / "x.graph", IDENTITY)
+    through, seen = walker(tmp_path / "x.graph", settings, vectors), []
+    scores = Walker._scores
+
+    def counted(self: Walker, nodes: Any, query: Any) -> Any:
+        seen.append(len(nodes))
+        return scores(self, nodes, query)
+
+    monkeypatch.setattr(Walker, "_scores", counted)
+    found = through.search(np.zeros((1, DIMENSION), dtype=np.float32), K, None, 1)
+    assert found is not None
+    assert len(set(found[0].tolist())) == K
+    assert sum(seen) < SIZE / 2
+
+
 def test_numbers_that_float32_cannot_multiply_are_left_to_exact_search(tmp_path: Path) -> None:
     vectors = clustered(300)
     vectors[7] = 3e38

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RESULTS = 10
+KILLED = ("add", "changes")
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows both end a process at once
 Steps = Mapping[str, Callable[[Given], Numbers]]
 
@@ -193,9 +194,9 @@ def measure_opening(load: Callable[[], object], answer: Callable[[ExitStack], in
 
 
 def main(steps: Steps) -> None:
-    """Run one step and print its numbers; after ``changes`` the process is killed, as what it wrote must last."""
+    """Run one step and print its numbers; after one of `KILLED` the process is killed, as what it wrote must last."""
     name, corpus, work = sys.argv[1:]
     numbers = steps[name](Given(Path(corpus), Path(work)))
     print(json.dumps(numbers), flush=True)
-    if name == "changes":
+    if name in KILLED:
         os.kill(os.getpid(), KILL)

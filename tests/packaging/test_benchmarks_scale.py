@@ -1,14 +1,23 @@
-"""The measurement of growth runs through, on what its figures claim to be about."""
+"""The measurements of growth and of imports: what they say follows from the numbers, and growth runs through."""
 
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from tests.benchmarks import scale, scale_data
+from tests.benchmarks import importing, scale, scale_data
 from tests.benchmarks.scale_steps import STEPS
+
+
+def test_what_grows_and_what_does_not() -> None:
+    assert doctest.testmod(scale) == (0, 5)
+
+
+def test_verdicts_of_imports() -> None:
+    assert doctest.testmod(importing) == (0, 2)
 
 
 def test_rows_do_not_depend_on_the_size_of_batches() -> None:
