@@ -260,7 +260,8 @@ class Indexer:
             shelf.graph = None
             return
         graph = Graph.load(file, state.entry.info.settings, shelf.vectors.view(state.entry.next_slot))
-        shelf.graph, shelf.saved = graph, graph.upto
+        # A file that cannot be walked through is written anew.
+        shelf.graph, shelf.saved = graph, graph.upto if file.walkable else 0
 
 
 def _silent(done: int, total: int) -> None:
