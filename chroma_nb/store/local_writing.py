@@ -13,7 +13,6 @@ import numpy as np
 from chroma_nb.errors import IDNotFoundError
 from chroma_nb.store import writing
 from chroma_nb.store.indexer import Indexer
-from chroma_nb.store.mirror import ascending
 from chroma_nb.store.protocol import Progress
 from chroma_nb.store.selecting import selected
 from chroma_nb.store.shelf import Shelf
@@ -112,7 +111,7 @@ class Written(ABC):
         """Delete the selected items."""
         with self._open(writing=True):
             shelf = self._shelves.shelf(collection)
-            positions = ascending(selected(self._shelves, shelf, selection))
+            positions = np.unique(selected(self._shelves, shelf, selection))  # an id may be asked for twice
             self._shelves.catalog.calls.returns(len(positions))
             if len(positions):
                 writing.delete(self._shelves, shelf, positions)

@@ -14,13 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chroma_nb.store.mirror import Chunk
+from chroma_nb.store.mirror import CHUNK_ROWS, Chunk
 from chroma_nb.store.shelf import State
 from chroma_nb.store.where_sql import Place, float_bound, int_bound
 from chroma_nb.types import ARROW_TYPES, BoolArray, Kind, MetadataValue
 from chroma_nb.where import All, AnyOf, Compare, OneOf, Text, Where
 
 _COMPARE = {"$eq": pc.equal, "$gt": pc.greater, "$gte": pc.greater_equal, "$lt": pc.less, "$lte": pc.less_equal}
+
+# Texts that a thread searches at once: few enough that all threads end at about the same time.
+_PIECE_ROWS = 8_192
 
 # Values -> which of them match, bool of the same length, false for nulls.
 Test = Callable[[pa.Array], BoolArray]
@@ -68,14 +71,21 @@ def _at(state: State, kind: Kind, place: Place, test: Test) -> BoolArray:
 
 
 def _dense(chunks: Sequence[Chunk], column: str, test: Test, *, threads: int = 1) -> BoolArray:
-    def of_chunk(chunk: Chunk) -> BoolArray:
-        return test(chunk.columns[column]) if column in chunk.columns else np.zeros(chunk.length, dtype=np.bool_)
+    def judged(piece: tuple[pa.Array | None, int, int]) -> BoolArray:
+        values, start, length = piece
+        return np.zeros(length, dtype=np.bool_) if values is None else test(values.slice(start, length))
 
-    if threads > 1 and len(chunks) > 1:
-        with ThreadPoolExecutor(min(threads, len(chunks))) as pool:
-            parts = list(pool.map(of_chunk, chunks))
+    rows = CHUNK_ROWS if threads == 1 else _PIECE_ROWS
+    pieces = [
+        (chunk.columns.get(column), start, min(rows, chunk.length - start))
+        for chunk in chunks
+        for start in range(0, chunk.length, rows)
+    ]
+    if threads > 1 and len(pieces) > 1:
+        with ThreadPoolExecutor(min(threads, len(pieces))) as pool:
+            parts = list(pool.map(judged, pieces))
     else:
-        parts = [of_chunk(chunk) for chunk in chunks]
+        parts = [judged(piece) for piece in pieces]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
 
 

@@ -169,17 +169,15 @@ class Mirror:
         """Dense columns of the items at these positions, in this order."""
         if not names or len(positions) == 0:
             return {name: pa.array([], self.types[name]) for name in names}
+        # A call costs more than ten rows: all columns of a chunk are taken in one, and put in order in one.
         homes = np.searchsorted(self._starts, positions, side="right") - 1
-        order = [np.flatnonzero(homes == home) for home in np.unique(homes)]
-        # A call costs more than ten rows: all columns of a chunk are taken in one.
+        places = [np.flatnonzero(homes == home) for home in sorted({*homes.tolist()})]
         found = [
-            self._batch(homes[at[0]], names).take(pa.array(positions[at] - self._starts[homes[at[0]]])) for at in order
+            self._batch(homes[at[0]], names).take(pa.array(positions[at] - self._starts[homes[at[0]]])) for at in places
         ]
-        if len(found) == 1:
-            return dict(zip(names, found[0].columns, strict=True))
-        joined = pa.Table.from_batches(found).combine_chunks().to_batches()[0]
+        joined = found[0] if len(found) == 1 else pa.concat_batches(found)
         back = np.empty(len(positions), dtype=np.int64)
-        back[np.concatenate(order)] = np.arange(len(positions))
+        back[np.concatenate(places)] = np.arange(len(positions))
         if bool((back[1:] < back[:-1]).any()):
             joined = joined.take(pa.array(back))
         return dict(zip(names, joined.columns, strict=True))

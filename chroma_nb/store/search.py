@@ -30,9 +30,12 @@ EXACT_ELEMENTS = 8_000_000
 EXACT_SURVIVORS = 12_000
 _SURVIVORS_AMONG = 100_000
 # A filter is looked for among so many of the nearest, and is at home there if it keeps at least this part of the share
-# that it keeps of all.
+# that it keeps of all. Where three times as many as are wanted are likely to pass, some more are looked at.
 _PROBED = 80
 _AT_HOME = 0.5
+_OVERFETCHED = 3
+_OVERFETCHED_EF = 2.5
+_MOST_FETCHED = 200
 # Slots behind the graph that are still scanned beside it, as numbers; and, while a graph is first built, as a share:
 # a query of that time is answered exactly.
 _TAIL_ELEMENTS = EXACT_ELEMENTS
@@ -195,34 +198,45 @@ def _by_graph(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -
         return {}
     covered, behind = _split(space, allowed, upto)
     wanted = min(k, covered)
-    mask, asked = None, np.arange(len(queries))
-    if allowed is not None:
+    if wanted == 0:
+        return {}
+    if allowed is None:
+        labels = graph.search(queries, wanted, None, _CORES)
+        found = {} if labels is None else dict(enumerate(labels))
+    else:
         # The graph may grow meanwhile; what it gains is not in this state.
         mask = np.zeros(slots, dtype=np.bool_)
         mask[allowed] = True
-        asked = np.flatnonzero(_at_home(graph, queries, mask, covered / upto)) if wanted else asked
-    if wanted == 0 or len(asked) == 0:
-        return {}
-    chosen = queries if len(asked) == len(queries) else queries[asked]
-    labels = graph.search(chosen, wanted, mask, _CORES)
-    if labels is None:
-        return {}
-    if graph.deletions != deletions or labels.max(initial=0) >= upto or (space.position_of_slot[labels] < 0).any():
+        found = _filtered(graph, queries, wanted, mask, covered / upto)
+    hits = np.concatenate([*found.values(), np.empty(0, dtype=np.int64)])
+    if graph.deletions != deletions or hits.max(initial=0) >= upto or (space.position_of_slot[hits] < 0).any():
         # The graph moved on, or forgot an item of this state, while we searched.
         return {}
-    found = list(labels)
-    if len(behind):
-        found = [np.concatenate(pair) for pair in zip(labels, _among(space, chosen, k, behind), strict=True)]
-    return dict(zip(asked.tolist(), found, strict=True))
+    if len(behind) and found:
+        beside = _among(space, queries[[*found]], k, behind)
+        found = {number: np.concatenate([found[number], more]) for number, more in zip(found, beside, strict=True)}
+    return found
 
 
-def _at_home(graph: Covering, queries: Matrix, mask: BoolArray, share: float) -> BoolArray:
-    """Bool (m,): whether the filter, which keeps this share of all, keeps enough near each query for the graph."""
-    around = graph.search(queries, min(_PROBED, graph.upto), None, _CORES, ef=_PROBED)
+def _filtered(graph: Covering, queries: Matrix, k: int, mask: BoolArray, share: float) -> dict[int, IntArray]:
+    """Candidates by query from a graph of whose slots the mask, a bool per slot, keeps this share.
+
+    First more than k are asked for without the filter. Where k of them pass, these are the answer. Where the filter
+    keeps about as many as elsewhere, the graph is asked with it. Other queries are left: what they look for is far.
+    """
+    fetched = int(_OVERFETCHED * k / share)
+    fetched = min(_PROBED if fetched > _MOST_FETCHED else max(_PROBED, fetched), graph.upto)
+    around = graph.search(queries, fetched, None, _CORES, ef=int(_OVERFETCHED_EF * fetched))
     if around is None:
-        return np.zeros(len(queries), dtype=np.bool_)
-    kept = mask[np.minimum(around, len(mask) - 1)].mean(axis=1)
-    return np.asarray(kept >= _AT_HOME * share)
+        return {}
+    passed = mask[np.minimum(around, len(mask) - 1)]
+    counts = passed.sum(axis=1)
+    found = {number: around[number][passed[number]][:k] for number in np.flatnonzero(counts >= k).tolist()}
+    at_home = np.flatnonzero((counts < k) & (counts >= _AT_HOME * share * fetched))
+    labels = graph.search(queries[at_home], k, mask, _CORES) if len(at_home) else None
+    if labels is not None:
+        found.update(zip(at_home.tolist(), labels, strict=True))
+    return found
 
 
 def _exact_is_better(slots: int, queries: int, k: int, allowed: IntArray | None) -> bool:
