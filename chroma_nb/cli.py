@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ChromaNbError, OSError) as error:
-        return _complain(str(error))
+        return _complain(moving_commands.as_options(str(error)))
     return code
 
 
@@ -264,12 +264,11 @@ def _info(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int:
     from chroma_nb.client import Client
-    from chroma_nb.migrate.source import open_source
 
     if moving_commands.is_file(options.path):
         report = moving_commands.import_file(options)
     else:
-        open_source(options.path).close()  # before a store is made that would stay empty
+        moving_commands.check_directory(options)  # before a store is made that would stay empty
         with Client(options.into) as client:
             report = client.import_directory(
                 options.path,

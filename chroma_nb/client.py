@@ -81,7 +81,7 @@ class Client(Movable):
         directory = _directory(self._settings, settings is not None) if path is None else Path(path)
         if directory is None and read_only:
             raise InvalidArgumentError("read_only=True needs a path: there is nothing to read in memory.")
-        if path is None and directory is not None and _holds_old(directory) and not read_only:
+        if path is None and directory is not None and _adopts(self._settings, directory) and not read_only:
             from chroma_nb.migrate import adopting
 
             adopting.adopt(directory)
@@ -323,8 +323,10 @@ class Client(Movable):
         return cards.client_card(self._store.location, listed)
 
 
-def _holds_old(directory: Path) -> bool:
-    """Whether Chroma 0.3 wrote this directory, and its collections were not imported yet."""
+def _adopts(settings: Settings, directory: Path) -> bool:
+    """Whether Chroma 0.3 wrote this directory with these settings, and its collections were not imported yet."""
+    if (settings.chroma_db_impl or "").lower() not in _DIRECTORY_IMPLEMENTATIONS:
+        return False
     old = any((directory / f"chroma-{what}.parquet").exists() for what in ("collections", "embeddings"))
     return old and not (directory / "chroma_nb.duckdb").exists()
 

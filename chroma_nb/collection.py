@@ -21,14 +21,13 @@ from chroma_nb.errors import (
 from chroma_nb.exploring import Explorable
 from chroma_nb.exporting import Exportable
 from chroma_nb.functions import NOT_GIVEN, Embedder
-from chroma_nb.progress import bar
+from chroma_nb.progress import PATIENCE, bar
 from chroma_nb.store.protocol import Progress, Store
 from chroma_nb.types import CollectionInfo, Hits, Matrix, MetadataValue, Records, Selection
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_PATIENCE = 1.0  # seconds of a write without a bar
 _GET = ("metadatas", "documents")
 _QUERY = ("metadatas", "documents", "distances")
 
@@ -359,7 +358,7 @@ class Collection(Explorable, Exportable):
 
     def _writing(self, what: str) -> AbstractContextManager[Progress]:
         """A bar, should it take long."""
-        return bar(f"{what} {self.name}", "items", after=_PATIENCE)
+        return bar(f"{what} {self.name}", "items", after=PATIENCE)
 
     def _refresh(self) -> None:
         """Another handle may have renamed the collection or recorded its embedding function."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from chroma_nb import halves
 from chroma_nb.errors import InvalidArgumentError, ReadOnlyStoreError
-from chroma_nb.progress import bar
+from chroma_nb.progress import PATIENCE, bar
 from chroma_nb.store.protocol import Progress, Store
 from chroma_nb.types import CollectionInfo, Records, Selection
 
@@ -92,7 +92,7 @@ def copy(
     """
     _check_way(source, target, on_conflict)
     way = _Way(source, target, halves.checked_rows(batch_size, _BATCH_ROWS))
-    infos = _asked(source, collections)
+    infos = halves.asked(source, collections)
     there = {info.name: info for info in target.list_collections()}
     for info in infos:
         if info.name in there:
@@ -129,22 +129,12 @@ def _same(source: Store, target: Store) -> bool:
         target.delete_collection(made.id)
 
 
-def _asked(source: Store, collections: Sequence[str] | str | None) -> list[CollectionInfo]:
-    if collections is None:
-        return [info for info in source.list_collections() if not halves.is_half(info.name)]
-    names = [collections] if isinstance(collections, str) else list(collections)
-    for name in names:
-        if not isinstance(name, str):
-            raise InvalidArgumentError(f"Expected the names of collections, got {name!r}")
-    return [source.collection(name) for name in dict.fromkeys(names)]
-
-
 # one collection -------------------------------------------------------------------------------
 
 
 def _copy(way: _Way, info: CollectionInfo, existing: CollectionInfo | None, on_conflict: str) -> Copied:
     started = time.perf_counter()
-    with halves.continued(info.name, "copied", "copy_to"), bar(f"copying {info.name}", "items") as move:
+    with halves.continued(info.name, "copied", "copy_to"), bar(f"copying {info.name}", "items", after=PATIENCE) as move:
         ids = halves.all_ids(way.source, info.id)
         if existing is None or on_conflict == "replace":
             copied, known = _whole(way, info, existing, ids, move)

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal, TypeAlias, get_args
@@ -34,11 +34,27 @@ from chroma_nb.types import BoolArray, CollectionInfo, Records, Selection
 OnConflict: TypeAlias = Literal["error", "skip", "upsert", "replace"]
 
 _ID_ROWS = 10_000  # where only ids travel
-_HALF = re.compile(r"copying-[0-9a-f]{32}-\d+|importing-[0-9a-f]{32}-[0-9a-f]{16}")
+_HALF = re.compile(r"copying-[0-9a-f]{32}-\d+|(importing|filling)-[0-9a-f]{32}-[0-9a-f]{16}")
 _log = logging.getLogger(__name__)
 
 
 # what is asked for ----------------------------------------------------------------------------
+
+
+def asked(store: Store, collections: Sequence[str] | str | None) -> list[CollectionInfo]:
+    """The collections of these names; None: all that have wholly arrived.
+
+    Raises:
+        InvalidArgumentError: a name is no text.
+        CollectionNotFoundError: there is none of that name.
+    """
+    if collections is None:
+        return [info for info in store.list_collections() if not is_half(info.name)]
+    names = [collections] if isinstance(collections, str) else list(collections)
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidArgumentError(f"Expected the names of collections, got {name!r}")
+    return [store.collection(name) for name in dict.fromkeys(names)]
 
 
 def checked_conflict(on_conflict: str) -> str:
@@ -216,6 +232,6 @@ def verify(expected: pa.ChunkedArray, found: pa.Array | pa.ChunkedArray) -> None
         return
     if len(found) != len(expected) or checksum(found) != checksum(expected):
         raise StoreError(
-            f"The target holds {len(found):,} of the items, where {len(expected):,} were copied: the ids are not the "
+            f"The target holds {len(found):,} of the items, where {len(expected):,} were written: the ids are not the "
             "same. Somebody else writes to it."
         )

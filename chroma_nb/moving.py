@@ -92,7 +92,8 @@ class Movable(ABC):
         and index settings of collections. Chroma need not be installed. The directory is opened for reading only and
         stays as it is, byte for byte; nothing in it is executed. Goes in batches, with a progress bar. What is
         interrupted (Ctrl-C, a full disk) is continued by the same call: until then collections stand here as
-        ``importing-...``, and all get their names at the very end.
+        ``importing-...``, and all get their names at the very end; what is not to be continued is deleted like any
+        other collection, with `delete_collection`.
 
         Args:
             path: of the directory.
@@ -120,7 +121,7 @@ class Movable(ABC):
 
         Raises:
             ForeignStoreError: there is no such directory, or nothing in it that can be imported.
-            CorruptStoreError: it is damaged; nothing was imported.
+            CorruptStoreError: it is damaged, or no row of a collection can be kept; nothing was imported.
             CollectionNotFoundError: it has no collection of that name; nothing was imported.
             CollectionExistsError: the name of a collection is taken here; nothing was imported.
             DuplicateIDError: ids repeat, with ``duplicates="error"``; nothing was imported.
@@ -156,8 +157,10 @@ class Movable(ABC):
 
         Columns mean what they mean in ``collection.add(frame)``. The file is read a batch at a time, in bounded memory,
         with a progress bar. Without vectors the documents are embedded. A new collection appears under its name once
-        it is complete; what is interrupted (Ctrl-C) is continued by the same call. A file that `Collection.export`
-        wrote brings the metadata, index settings and embedding function of its collection.
+        it is complete; what is interrupted (Ctrl-C) is continued by the same call: until then it stands here as
+        ``importing-...``, or, where rows go to an empty collection, ``filling-...`` beside that says so. What is not
+        to be continued is deleted like any other collection, with `delete_collection`. A file that
+        `Collection.export` wrote brings the metadata, index settings and embedding function of its collection.
 
         Args:
             path: of the file; a pattern such as ``"part-*.parquet"`` stands for several with the same columns.
@@ -189,7 +192,7 @@ class Movable(ABC):
 
         Raises:
             InvalidArgumentError: no such file, a row or a column that cannot be kept: the message says which. There is
-                no new collection.
+                no new collection; in one that has items ("skip", "upsert") the rows before it stay.
             ColumnNotFoundError: the file has no column of that name.
             CollectionExistsError: there are items in a collection of that name.
             CorruptStoreError: the file is damaged.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chroma_nb import rules
 from chroma_nb.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -48,6 +50,30 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def as_options(message: str) -> str:
+    """A message with the arguments of methods as the options of a command.
+
+    >>> as_options("Say on_conflict='skip', 'upsert' or 'replace'.")
+    'Say --on-conflict skip, upsert or replace.'
+    """
+
+    def option(found: re.Match[str]) -> str:
+        name, values = found[1].replace("_", "-"), found[2].replace("'", "")
+        return f"--{name} {values}"
+
+    return re.sub(r"\b(on_conflict|duplicates)=('\w+'(?:(?:, | or )'\w+')*)", option, message)
+
+
+def check_directory(options: argparse.Namespace) -> None:
+    """An error if there is nothing that can be imported, or none of the collections that are asked for."""
+    from chroma_nb.migrate.planning import asked
+    from chroma_nb.migrate.source import open_source
+
+    with open_source(options.path) as source:
+        if options.collection is not None:
+            asked(source.collections(), options.collection)
+
+
 def is_file(path: Path) -> bool:
     """Whether that means a file, or several by a pattern, and not a directory."""
     return path.is_file() or (not path.exists() and (path.suffix != "" or any(sign in str(path) for sign in "*?[")))
@@ -60,6 +86,7 @@ def import_file(options: argparse.Namespace) -> pd.DataFrame:
 
     if options.collection is None or len(options.collection) != 1:
         raise InvalidArgumentError("A file becomes one collection: name it with --collection NAME.")
+    rules.check_name(options.collection[0])
     for path in paths_of(options.path):  # before a store is made that would stay empty
         open_table(path).close()
     with Client(options.into) as client:

@@ -9,6 +9,8 @@ from typing import Any
 
 from chroma_nb.store.protocol import Progress
 
+PATIENCE = 1.0  # seconds of work without a bar, for `bar`
+
 
 @contextmanager
 def bars(what: str) -> Iterator[Callable[[str, int, int], None]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from chroma_nb.batch import check_metadata_value, check_text, text_array
 from chroma_nb.errors import InvalidArgumentError, suggest
+from chroma_nb.halves import is_half
 from chroma_nb.types import CollectionInfo, IndexSettings, MetadataValue, Metric
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*[a-zA-Z0-9]", re.ASCII)
@@ -36,8 +37,12 @@ _CONFIGURATION_KEYS = {
 }
 
 
-def check_name(name: object) -> str:
+def check_name(name: object, *, half: bool = False) -> str:
     """The name if a collection may have it (the rules of Chroma 0.3.29).
+
+    Args:
+        name: of a collection.
+        half: whether it may be one of those that `chroma_nb.halves` gives to what has not wholly arrived.
 
     >>> check_name("my_docs")
     'my_docs'
@@ -53,6 +58,11 @@ def check_name(name: object) -> str:
             "Expected collection name that (1) contains 3-63 characters, (2) starts and ends with an alphanumeric "
             "character, (3) otherwise contains only alphanumeric characters, underscores, hyphens or dots, (4) "
             f"contains no two consecutive periods (..) and (5) is not a valid IPv4 address, got {name}"
+        )
+    if not half and is_half(name):
+        raise InvalidArgumentError(
+            f"{name!r} is a name of collections that have not wholly arrived: copies and exports leave them out. Give "
+            "another one."
         )
     return name
 

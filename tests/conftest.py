@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from chroma_nb import Client
 from tests.contract import scope
+from tests.migrate.reading import SAMPLES
 from tests.store.backend import Backend
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ settings.register_profile(
 # For a first look: says that something fails, not the smallest case of it.
 settings.register_profile("quick", settings.get_profile("ci"), phases=[Phase.explicit, Phase.generate])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_report_header() -> str | None:
+    """That there is less to be tested."""
+    return None if SAMPLES.is_dir() else f"tests/migrate/test_samples.py is left out: there is no {SAMPLES}"
 
 
 def _refuse_skips(report: _Report) -> _Report:

@@ -9,7 +9,6 @@ import gzip
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -21,9 +20,10 @@ import pyarrow.parquet as pq
 
 from chroma_nb import arrow
 from chroma_nb.columns import texts
-from chroma_nb.errors import InvalidArgumentError, StoreError, StoreWriteError, suggest
+from chroma_nb.errors import InvalidArgumentError, StoreError, suggest
 from chroma_nb.halves import checked_rows
-from chroma_nb.progress import bar
+from chroma_nb.migrate.appearing import appearing_file
+from chroma_nb.progress import PATIENCE, bar
 from chroma_nb.store.protocol import Progress, Store
 from chroma_nb.types import CollectionInfo, Records, Selection
 
@@ -50,7 +50,11 @@ def export(
     info = store.collection_by_id(collection)
     include = _EVERYTHING if embeddings else _EVERYTHING - {"embeddings"}
     wanted = arrow.schema(store.stats(collection).keys, info.dimension, include, about(info))
-    with bar(f"exporting {info.name}", "items") as move, _appearing(path) as file, write(file, wanted) as made:
+    with (
+        bar(f"exporting {info.name}", "items", after=PATIENCE) as move,
+        appearing_file(path) as file,
+        write(file, wanted) as made,
+    ):
         for records in batches(store, info, selection or Selection(), include, move, batch_size):
             made.write(_fitting(records, wanted, info))
     return path
@@ -93,28 +97,6 @@ def _fitting(records: Records, wanted: pa.Schema, info: CollectionInfo) -> pa.Re
 
 
 # the file -------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that gets this name once everything is in it."""
-    if path.is_dir():
-        raise InvalidArgumentError(
-            f"{path} is a folder: give the name of a file, such as {str(path / 'items.parquet')!r}"
-        )
-    if not path.parent.is_dir():
-        raise InvalidArgumentError(f"The folder {path.parent} does not exist.")
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-        temporary.replace(path)
-    except OSError as error:
-        if isinstance(error, StoreError):  # of the store that is read
-            raise
-        raise StoreWriteError(f"{path} could not be written: {error}. Nothing is left of it.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class _Writer(Protocol):

@@ -16,13 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chroma_nb import halves, tables
+from chroma_nb import arrow, halves, tables
 from chroma_nb.errors import ChromaNbError, CorruptStoreError, EmbeddingFunctionError, InvalidArgumentError
 from chroma_nb.migrate.files_columns import Asked, Columns, columns_of, id_texts
 from chroma_nb.migrate.files_described import Described, described
 from chroma_nb.migrate.files_reading import Table, open_table, paths_of, reading
 from chroma_nb.migrate.files_vectors import matrix_in, open_npy, stacked
 from chroma_nb.migrate.importing import import_source
+from chroma_nb.migrate.planning import filling_name
 from chroma_nb.migrate.reports import Imported
 from chroma_nb.migrate.source import SourceBatch, SourceCollection, fingerprint_of
 from chroma_nb.store.protocol import Store
@@ -47,30 +48,50 @@ def import_file(
     batch_size: int | None = None,
 ) -> Imported:
     """Import a file, or several by a pattern, as one collection; see `chroma_nb.Client.import_file`."""
+    halves.checked_conflict(on_conflict)
     existing = next((info for info in target.list_collections() if info.name == name), None)
-    empty = existing is not None and target.stats(existing.id).count == 0
-    if empty and on_conflict == "error":
-        on_conflict = "skip"  # it was made for these items
     with FileSource(paths_of(path), name, asked, embed, existing) as source:
+        filled = existing is not None and _is_filled(target, source, existing, on_conflict)
+        on_conflict = "error" if filled else on_conflict
         try:
             found = import_source(source, target, on_conflict=on_conflict, duplicates=duplicates, batch_size=batch_size)
         except EmbeddingFunctionError as error:
+            if existing is not None and filled and target.stats(existing.id).count == 0:
+                _forget(target, source, existing)
             error.args = (f"{error} What was embedded so far stays: the same import_file again goes on from there.",)
             raise
         except (InvalidArgumentError, CorruptStoreError):
-            _forget(target, source)  # the same call would end at the same row
-            if existing is not None and empty:
+            if existing is not None and filled:
                 for part in halves.parts(pc.unique(source.ids(source.collections()[0]))):
                     target.delete(existing.id, Selection(ids=part))
+            _forget(target, source, existing)  # the same call would end at the same row
             raise
+        _forget(target, source, existing)
     return found[0]
 
 
-def _forget(target: Store, source: FileSource) -> None:
-    """Delete the half collection of these files."""
+def _is_filled(target: Store, source: FileSource, existing: CollectionInfo, on_conflict: str) -> bool:
+    """Whether all that is in a collection comes from this source: it is empty, or was when an interrupted run began.
+
+    That is remembered by an empty collection beside it, which the same call finds (`planning.filling_name`).
+    """
+    name = filling_name(source, existing)
+    if any(info.name == name for info in target.list_collections()):
+        return on_conflict == "error"
+    if on_conflict == "replace" or target.read_only or target.stats(existing.id).count:
+        return False
+    target.create_collection(CollectionInfo(uuid.uuid4(), name))
+    return True
+
+
+def _forget(target: Store, source: FileSource, existing: CollectionInfo | None) -> None:
+    """Delete the half collection of these files, and what says that an existing one, or one that is gone, is filled."""
     (found,) = source.collections()
-    for info in target.list_collections():
-        if halves.is_half(info.name) and info.name.startswith(f"importing-{found.id.hex}-"):
+    infos = target.list_collections()
+    others = {info.id.hex for info in infos if existing is None or info.id != existing.id}
+    for info in filter(lambda info: halves.is_half(info.name), infos):
+        what, id_, _ = info.name.split("-")
+        if (what == "importing" and id_ == found.id.hex) or (what == "filling" and id_ not in others):
             target.delete_collection(info.id)
 
 
@@ -170,7 +191,7 @@ class FileSource:
 
     def _check_rows(self, asked: Asked) -> None:
         rows = sum(len(part.ids) for part in self._parts)
-        if rows == 0:
+        if rows == 0 and arrow.about_of(self._parts[0].table.schema) is None:
             raise InvalidArgumentError(f"{self.location} has no rows: there is nothing to import.")
         if self._vectors is not None and len(self._vectors) != rows:
             raise InvalidArgumentError(

@@ -11,18 +11,19 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from chroma_nb import halves
-from chroma_nb.errors import CorruptStoreError
+from chroma_nb.errors import CorruptStoreError, InvalidArgumentError
 from chroma_nb.migrate.planning import Plan, Way, half_name, planned
 from chroma_nb.migrate.repetitions import REPEATED, kept_rows
 from chroma_nb.migrate.reports import Imported
-from chroma_nb.migrate.source import EXAMPLES, Note, Source, open_source, together
-from chroma_nb.progress import bar
+from chroma_nb.migrate.source import EXAMPLES, Note, Source, open_source, own_beside, together
+from chroma_nb.progress import PATIENCE, bar
 from chroma_nb.store.protocol import Progress, Store
 from chroma_nb.types import BoolArray, CollectionInfo, Records
 
@@ -45,9 +46,11 @@ def import_directory(
         ForeignStoreError: the directory holds nothing that can be imported; the message says what it holds.
     """
     with open_source(path) as source:
-        return import_source(
+        reports = import_source(
             source, target, collections, on_conflict=on_conflict, duplicates=duplicates, batch_size=batch_size
         )
+    said = own_beside(Path(path).expanduser())
+    return [replace(report, notes=(*report.notes, *said)) for report in reports]
 
 
 def import_source(
@@ -120,7 +123,7 @@ def _import(way: Way, plan: Plan) -> tuple[Imported, CollectionInfo | None]:
     """Import one collection; the report, and the half that is to get its name."""
     started, tally = time.perf_counter(), _Tally()
     name, found, half = plan.info.name, plan.found, None
-    with halves.continued(name, "imported", "import"), bar(f"importing {name}", "items") as move:
+    with halves.continued(name, "imported", "import"), bar(f"importing {name}", "items", after=PATIENCE) as move:
         ids = way.source.ids(found)
         ids = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
         if len(ids) != found.rows:
@@ -207,6 +210,12 @@ def _whole(rows: _Rows) -> CollectionInfo:
         target.add(half.id, records)
         written.append(records.ids)
         tally.imported += len(records)
+    if len(rows.ids) and not (tally.imported or tally.already_there):
+        raise CorruptStoreError(
+            f"{rows.way.source.location}: no row of {rows.plan.found.name!r} can be kept. "
+            f"{'; '.join(map(str, together(tally.reasons)))}. Nothing was imported; collections that are named are "
+            "imported without the others."
+        )
     halves.verify(pa.chunked_array(written, pa.large_string()), halves.all_ids(target, half.id))
     return half
 
@@ -221,13 +230,18 @@ def _into(rows: _Rows, existing: CollectionInfo) -> None:
             tally.already_there = int(known.sum())
         else:
             tally.left_out(THERE, rows.ids.filter(pa.array(known)))
-    for records in rows.wanted(known):
-        if plan.on_conflict == "upsert":
-            halves.upsert_whole(target, existing.id, records, plan.info.embedding_function)
-            tally.imported += len(records)
-        else:
-            tally.imported += target.add(existing.id, records, function=plan.info.embedding_function)
-        written.append(records.ids)
+    try:
+        for records in rows.wanted(known):
+            if plan.on_conflict == "upsert":
+                halves.upsert_whole(target, existing.id, records, plan.info.embedding_function)
+                tally.imported += len(records)
+            else:
+                tally.imported += target.add(existing.id, records, function=plan.info.embedding_function)
+            written.append(records.ids)
+    except (InvalidArgumentError, CorruptStoreError) as error:
+        if tally.imported and not plan.continued:
+            error.args = (f"{error} {tally.imported:,} rows before it are in {existing.name!r} now.",)
+        raise
     expected = pa.chunked_array([rows.ids.filter(pa.array(known)), *written], pa.large_string())
     halves.verify(expected, halves.held(target, existing.id, expected))
     if not plan.continued:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from chroma_nb import halves
 from chroma_nb.columns import metadata_dicts, texts
-from chroma_nb.errors import InvalidArgumentError, StoreError, StoreWriteError
-from chroma_nb.halves import is_half
+from chroma_nb.migrate.appearing import appearing_folder
 from chroma_nb.migrate.exporting import batches
 from chroma_nb.migrate.legacy_pickle import write_dict
-from chroma_nb.progress import bar
+from chroma_nb.progress import PATIENCE, bar
 from chroma_nb.store.plain_index import PlainIndex
 from chroma_nb.store.protocol import Store
 from chroma_nb.types import CollectionInfo, IndexSettings, MetadataValue, Records, Selection
@@ -82,8 +80,8 @@ class Exported:
 def export_chroma(store: Store, path: Path, collections: Sequence[str] | str | None = None) -> list[Exported]:
     """Write collections as a directory of Chroma 0.3; see `chroma_nb.Client.export_chroma`."""
     path = path.expanduser()
-    infos = _asked(store, collections)
-    with _appearing(path) as folder:
+    infos = halves.asked(store, collections)
+    with appearing_folder(path) as folder:
         (folder / "index").mkdir()
         items = pq.ParquetWriter(folder / "chroma-embeddings.parquet", _ITEMS, compression="snappy", store_schema=False)
         with items:
@@ -94,38 +92,6 @@ def export_chroma(store: Store, path: Path, collections: Sequence[str] | str | N
     return reports
 
 
-def _asked(store: Store, collections: Sequence[str] | str | None) -> list[CollectionInfo]:
-    if collections is None:
-        return [info for info in store.list_collections() if not is_half(info.name)]
-    names = [collections] if isinstance(collections, str) else list(collections)
-    for name in names:
-        if not isinstance(name, str):
-            raise InvalidArgumentError(f"Expected the names of collections, got {name!r}")
-    return [store.collection(name) for name in dict.fromkeys(names)]
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """A folder that gets this name once everything is in it."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InvalidArgumentError(f"{path} exists and is not an empty folder: give the name of a new one.")
-    if not path.parent.is_dir():
-        raise InvalidArgumentError(f"The folder {path.parent} does not exist.")
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.mkdir()
-        yield temporary
-        if path.exists():
-            path.rmdir()
-        temporary.rename(path)
-    except OSError as error:
-        if isinstance(error, StoreError):  # of the store that is read
-            raise
-        raise StoreWriteError(f"{path} could not be written: {error}. Nothing is left of it.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 # one collection -------------------------------------------------------------------------------
 
 
@@ -134,7 +100,7 @@ def _write(store: Store, info: CollectionInfo, items: pq.ParquetWriter, folder: 
     index: PlainIndex | None = None
     rows: list[uuid.UUID] = []
     capacity = store.stats(info.id).count
-    with bar(f"exporting {info.name}", "items") as move:
+    with bar(f"exporting {info.name}", "items", after=PATIENCE) as move:
         for records in batches(store, info, Selection(), _EVERYTHING, move):
             assert records.embeddings is not None  # noqa: S101 - asked for
             if index is None:

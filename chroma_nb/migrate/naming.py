@@ -37,7 +37,7 @@ def legal_names(names: Sequence[str]) -> list[str]:
 def _alike(name: str) -> str:
     alike = re.sub(r"\.\.+", ".", re.sub(r"[^a-zA-Z0-9._-]", "_", name))[:_LONGEST].strip("._-") or "collection"
     alike = alike if len(alike) > 2 else f"{alike}_0"
-    return alike if _legal(alike) else f"collection-{alike}"
+    return alike if _legal(alike) else f"collection-{alike}"[:_LONGEST].rstrip("._-")
 
 
 def _legal(name: str) -> bool:

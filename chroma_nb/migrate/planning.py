@@ -70,7 +70,7 @@ class Plan:
         info: what it becomes.
         existing: what has its name in the target.
         on_conflict: what happens then.
-        continued: ``existing`` is what an interrupted run of the same import made of it.
+        continued: ``existing`` is what an interrupted run of the same import made of it, or what it fills.
     """
 
     found: SourceCollection
@@ -85,6 +85,11 @@ def half_name(way: Way, plan: Plan) -> str:
     return f"importing-{plan.found.id.hex}-{way.source.fingerprint}"
 
 
+def filling_name(source: Source, existing: CollectionInfo) -> str:
+    """What an empty collection is called that stands there as long as the source's rows come into an existing one."""
+    return f"filling-{existing.id.hex}-{source.fingerprint}"
+
+
 def planned(way: Way, collections: Sequence[str] | str | None) -> list[Plan]:
     """A plan for each collection that is asked for; None: all.
 
@@ -95,12 +100,12 @@ def planned(way: Way, collections: Sequence[str] | str | None) -> list[Plan]:
         DuplicateIDError: ids repeat, and must not.
     """
     there = way.source.collections()
-    asked = there if collections is None else _asked(there, collections)
+    wanted = there if collections is None else asked(there, collections)
     existing = {info.name: info for info in way.target.list_collections()}
     interrupted = any(halves.is_half(name) and name.endswith(f"-{way.source.fingerprint}") for name in existing)
     plans = []
     for found, name in zip(there, legal_names([found.name for found in there]), strict=True):
-        if not any(found is other for other in asked):
+        if not any(found is other for other in wanted):
             continue
         other = existing.get(name)
         info = CollectionInfo(
@@ -112,17 +117,27 @@ def planned(way: Way, collections: Sequence[str] | str | None) -> list[Plan]:
             embedding_function=found.embedding_function,
         )
         # All get their names in the end, one after the other: between two of them this run may have ended.
-        refused = other is not None and way.on_conflict == "error"
-        continued = refused and interrupted and other is not None and other.id == found.id
-        if other is not None and not continued:
-            halves.check_goes_with(info, other, way.on_conflict, "imported")
-        plans.append(Plan(found, info, other, "skip" if continued else way.on_conflict, continued))
+        continued = (
+            other is not None
+            and way.on_conflict == "error"
+            and ((interrupted and other.id == found.id) or filling_name(way.source, other) in existing)
+        )
+        on_conflict = "skip" if continued else way.on_conflict
+        if other is not None:
+            halves.check_goes_with(info, other, on_conflict, "imported")
+        plans.append(Plan(found, info, other, on_conflict, continued))
     if way.duplicates == "error":
         _check_unique(way.source, plans)
     return plans
 
 
-def _asked(there: Sequence[SourceCollection], collections: Sequence[str] | str) -> list[SourceCollection]:
+def asked(there: Sequence[SourceCollection], collections: Sequence[str] | str) -> list[SourceCollection]:
+    """The collections of these names.
+
+    Raises:
+        InvalidArgumentError: a name is no text.
+        CollectionNotFoundError: the source has none of that name.
+    """
     names = [collections] if isinstance(collections, str) else list(collections)
     available = [found.name for found in there]
     for name in names:

@@ -187,6 +187,15 @@ def open_source(path: str | os.PathLike[str]) -> Source:
     raise ForeignStoreError(_not_a_source(directory))
 
 
+def own_beside(path: Path) -> tuple[str, ...]:
+    """What is to be said of a directory that holds a store of ours too: the files of Chroma are older."""
+    said = (
+        f"a store of chroma_nb lies beside these files ({_OWN_FILE}): what was written since then is in it; "
+        f"chroma_nb.Client({str(path)!r}) opens it, and copy_to copies it"
+    )
+    return (said,) if (path / _OWN_FILE).is_file() else ()
+
+
 def found_in(path: Path) -> str:
     """A sentence on the collections of a directory, if that can be said at once; else nothing."""
     files = [file for file in path.glob("*") if file.is_file()] if kind_of(path) else []

@@ -143,7 +143,7 @@ class Service:
         configuration = body.mapping("configuration")
         info = CollectionInfo(
             id=body.uuid("id") or uuid.uuid4(),
-            name=rules.check_name(body.need("name")),
+            name=rules.check_name(body.need("name"), half=True),  # a client copies to here
             metadata=metadata,
             settings=rules.index_settings(metadata, configuration),
             embedding_function=body.function("embedding_function"),
@@ -179,7 +179,7 @@ class Service:
         rules.check_same_settings(info, metadata)
         made = self._store.modify_collection(
             info.id,
-            name=None if name is None else rules.check_name(name),
+            name=None if name is None else rules.check_name(name, half=True),
             metadata=metadata,
             embedding_function=body.function("new_embedding_function"),
         )

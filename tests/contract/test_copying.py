@@ -324,7 +324,7 @@ def test_rows_that_get_lost_are_noticed(source: Client, target: Client) -> None:
     def add(store: Store, collection: uuid.UUID, records: Records, **options: Any) -> int:
         return store.add(collection, records.take(np.arange(len(records) - 1)), **options)
 
-    with pytest.raises(StoreError, match=r"holds 495 of the items, where 500 were copied.*not copied completely"):
+    with pytest.raises(StoreError, match=r"holds 495 of the items, where 500 were written.*not copied completely"):
         copying.copy(source._store, listening(target, add=add), batch_size=100)
     assert "docs" not in target
 
@@ -474,7 +474,7 @@ def test_what_others_delete_meanwhile_is_noticed(source: Client, partly: Client)
         partly["docs"].delete(ids="id 300")
         return store.get(collection, selection, *arguments)
 
-    with pytest.raises(StoreError, match="holds 499 of the items, where 500 were copied"):
+    with pytest.raises(StoreError, match="holds 499 of the items, where 500 were written"):
         copying.copy(source._store, listening(partly, get=get), on_conflict="skip")
 
 

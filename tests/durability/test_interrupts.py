@@ -45,7 +45,7 @@ _CLIENT = """
 import chroma_nb, json, numpy as np, pandas as pd
 from chroma_nb import collection
 from chroma_nb.projection.projector import Projector
-collection._PATIENCE = 0
+collection.PATIENCE = 0
 client = chroma_nb.Client(PATH)
 settings = {"hnsw:construction_ef": 300, "hnsw:M": 40, "hnsw:num_threads": 1}
 docs = client.create_collection("docs", settings, embedding_function=None)

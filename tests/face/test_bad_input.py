@@ -555,6 +555,16 @@ def test_bad_names(docs: Collection, backend: Backend) -> None:
             docs.modify(name=name, metadata={"new": 1})
 
 
+def test_names_of_what_has_not_wholly_arrived(docs: Collection, backend: Backend) -> None:
+    for kind, end in (("copying", "7"), ("importing", 16 * "b"), ("filling", 16 * "b")):
+        name = f"{kind}-{32 * 'a'}-{end}"
+        for call in (backend.client.create_collection, backend.client.get_or_create_collection):
+            with refused(InvalidArgumentError, "is a name of collections that have not wholly arrived"):
+                call(name)
+        with refused(InvalidArgumentError, "have not wholly arrived"):
+            docs.modify(name=name)
+
+
 @pytest.mark.parametrize("name", [None, 5, b"docs", ["docs"]])
 def test_names_that_are_no_text(docs: Collection, backend: Backend, name: Any) -> None:
     for call in (backend.client.create_collection, backend.client.get_or_create_collection):

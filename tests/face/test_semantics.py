@@ -26,6 +26,7 @@ from chroma_nb.errors import (
     StoreError,
 )
 from chroma_nb.store import indexer, search
+from chroma_nb.types import Selection
 from tests.store.backend import Backend, dump, exactly, items_in
 from tests.store.reference import Item
 
@@ -54,6 +55,14 @@ def ids(collection: Collection, **selection: Any) -> list[str]:
 
 
 # selections -----------------------------------------------------------------------------------
+
+
+def test_an_id_that_is_deleted_twice_counts_once(disk: Backend) -> None:
+    docs = disk.client.create_collection("docs")
+    docs.add(ids=["a", "b", "c"], embeddings=[[1, 0], [0, 1], [1, 1]])
+    assert docs._store.delete(docs.id, Selection(ids=["b", "a", "b"])) == 2
+    assert (docs.count(), docs.get().index.tolist()) == (1, ["c"])
+    assert disk.reopen()["docs"].count() == 1
 
 
 def test_delete_without_conditions_deletes_all(docs: Collection) -> None:

@@ -13,6 +13,9 @@ import pyarrow as pa
 from chroma_nb.columns import metadata_dicts
 from chroma_nb.migrate.source import SourceBatch, open_source
 
+SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "chroma_dirs"
+"""What real Chroma wrote, for `tests/migrate/test_samples.py`; no part of the project."""
+
 
 def read(path: Path, rows: int = 3) -> dict[str, dict[str, Any]]:
     """What the reader says, by name: the collection, and its items as a dict."""

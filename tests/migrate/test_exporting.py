@@ -266,12 +266,19 @@ def _saved(vectors: Any, folder: Path) -> Path:
 
 
 def test_empty_collections(client: Client, tmp_path: Path) -> None:
-    docs = client.create_collection("docs")
+    docs = client.create_collection("docs", {"hnsw:space": "cosine", "mine": 1})
     for suffix in (*TYPED, *OBJECTS, "csv", "csv.gz"):
         path = docs.export(tmp_path / f"docs.{suffix}")
         if suffix in TYPED:
             table = pq.read_table(path) if suffix == "parquet" else pa.ipc.open_file(path).read_all()
             assert (table.num_rows, table.column_names) == (0, ["id", "document", "embedding"])
+            report = client.import_file(path, suffix)
+            assert (report["rows"].tolist(), report["verified"].tolist()) == ([0], [True])
+            made = client[suffix]
+            assert (made.count(), made.metadata, made._info.settings) == (0, docs.metadata, docs._info.settings)
+            client.import_file(path, suffix)
+            assert made.count() == 0
+            continue
         with pytest.raises(InvalidArgumentError, match=r"no rows|is empty|no JSON objects"):
             client.import_file(path, "other")
 

@@ -206,7 +206,10 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert cli.main(["import", str(file), "--into", str(tmp_path / "none")]) == 1
     assert "--collection NAME" in capsys.readouterr().err
     assert (
-        cli.main(["import", str(tmp_path / "no.parquet"), "--into", str(tmp_path / "none"), "--collection", "x"]) == 1
+        cli.main(["import", str(tmp_path / "no.parquet"), "--into", str(tmp_path / "none"), "--collection", "docs"])
+        == 1
     )
     assert "There is no file" in capsys.readouterr().err
+    assert cli.main(["import", str(file), "--into", str(tmp_path / "none"), "--collection", "x"]) == 1
+    assert "3-63 characters" in capsys.readouterr().err
     assert not (tmp_path / "none").exists(), "no store was made"

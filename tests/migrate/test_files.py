@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import chroma_nb
-from chroma_nb import Client
+from chroma_nb import Client, copying
 from chroma_nb.errors import (
     ChromaNbError,
     CollectionExistsError,
@@ -31,7 +31,8 @@ from chroma_nb.errors import (
     StoreError,
 )
 from chroma_nb.functions import NOT_GIVEN, Embedder
-from chroma_nb.migrate import exporting, files, files_columns, importing
+from chroma_nb.migrate import exporting, files, files_columns, importing, legacy_writing
+from chroma_nb.progress import PATIENCE
 from tests.store.backend import dump, exactly, items_in
 
 if TYPE_CHECKING:
@@ -131,14 +132,20 @@ def test_a_bar_moves(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyP
     moved: list[tuple[str, int, int]] = []
 
     @contextmanager
-    def bar(what: str, unit: str) -> Iterator[Progress]:
+    def bar(what: str, unit: str, after: float) -> Iterator[Progress]:
+        assert after == PATIENCE
         yield lambda done, total: moved.append((what, done, total))
 
-    for module in (importing, exporting):
+    for module in (importing, exporting, copying, legacy_writing):
         monkeypatch.setattr(module, "bar", bar)
     client.import_file(write(frame(), tmp_path / "items.parquet"), "docs", batch_size=100)
     client["docs"].export(tmp_path / "again.parquet", batch_size=100)
-    for what in ("importing docs", "exporting docs"):
+    with Client() as other:
+        client.copy_to(other, batch_size=100)
+        other["docs"].modify(name="more")
+        other.export_chroma(tmp_path / "chroma")
+    assert moved[-1] == ("exporting more", ROWS, ROWS)
+    for what in ("importing docs", "exporting docs", "copying docs"):
         seen = [(done, total) for said, done, total in moved if said == what]
         assert len(seen) > 2
         assert seen == sorted(set(seen))
@@ -416,6 +423,44 @@ def test_the_same_call_goes_on(client: Client, file: Path, error: BaseException)
     assert sorted(client.list_collections().index) == ["docs", "frame"]
 
 
+@pytest.mark.parametrize("after", [0, 2])
+@pytest.mark.parametrize("problem", [StoreError("full"), KeyboardInterrupt()], ids=["full", "interrupted"])
+def test_filling_goes_on(client: Client, file: Path, problem: BaseException, after: int) -> None:
+    def run(store: Store) -> Any:
+        return files.import_file(file, "docs", store, files_columns.asked(), Embedder(NOT_GIVEN).embed, batch_size=50)
+
+    docs = client.create_collection("docs")
+    with pytest.raises(type(problem)):
+        run(cast("Store", Failing(client, after, problem)))
+    there = docs.count()
+    assert (there > 0) == (after > 0)
+    with Client() as other:
+        assert client.copy_to(other).index.tolist() == ["docs"], "what says that it is filled is no collection"
+    report = run(client._store)
+    assert (report.already_there, report.imported, report.skipped) == (there, ROWS - there, 0)
+    client.create_collection("frame").add(frame())
+    assert same(docs, client["frame"])
+    assert sorted(client.list_collections().index) == ["docs", "frame"]
+    with pytest.raises(CollectionExistsError):
+        run(client._store)
+
+
+@pytest.mark.parametrize("on_conflict", ["error", "replace", "upsert", "skip"])
+def test_filling_that_goes_on_otherwise(client: Client, tmp_path: Path, on_conflict: str) -> None:
+    path = write(frame(), tmp_path / "f.parquet")
+    embed = Embedder(NOT_GIVEN).embed
+    docs = client.create_collection("docs", {"mine": 1})
+    failing = cast("Store", Failing(client, 2, StoreError("full")))
+    with pytest.raises(StoreError, match="full"):
+        files.import_file(path, "docs", failing, files_columns.asked(), embed, batch_size=50)
+    if on_conflict == "error":
+        client.delete_collection("docs")
+    client.import_file(path, "docs", on_conflict=on_conflict)
+    assert client.list_collections()["count"].to_dict() == {"docs": ROWS}
+    assert client["docs"].metadata == (None if on_conflict == "error" else {"mine": 1})
+    assert (client["docs"].id == docs.id) == (on_conflict in ("upsert", "skip"))
+
+
 def test_another_choice_of_columns_begins_anew(client: Client, tmp_path: Path) -> None:
     path = write(frame(), tmp_path / "f.parquet")
     with pytest.raises(StoreError):
@@ -500,9 +545,30 @@ def test_a_bad_row_leaves_an_empty_collection_empty(client: Client, tmp_path: Pa
     with pytest.raises(InvalidArgumentError, match="row 32"):
         client.import_file(path, docs, batch_size=10)
     assert docs.count() == 0
+    assert client.count_collections() == 1
     path.write_text(lines(*GOOD))
     client.import_file(path, docs, batch_size=10)
     assert docs.count() == len(GOOD)
+
+
+@pytest.mark.parametrize("on_conflict", ["skip", "upsert"])
+def test_rows_before_a_bad_one_that_stay_are_told(client: Client, tmp_path: Path, on_conflict: str) -> None:
+    path = tmp_path / "f.jsonl"
+    docs = client.create_collection("docs")
+    docs.add(ids="own", embeddings=[1, 2])
+    path.write_text(with_row(embedding=[1, None]))
+    with pytest.raises(InvalidArgumentError, match=r"row 31: .* 30 rows before it are in 'docs' now\.$"):
+        client.import_file(path, docs, batch_size=10, on_conflict=on_conflict)
+    assert docs.count() == 31
+
+
+def test_a_file_of_another_function_does_not_fill(client: Client, tmp_path: Path) -> None:
+    client.create_collection("from", embedding_function=lambda texts: [[1.0] for _ in texts]).add(["a"], documents="x")
+    client["from"].export(tmp_path / "f.parquet")
+    client.create_collection("docs", embedding_function="all-MiniLM-L6-v2")
+    with pytest.raises(EmbeddingFunctionError, match="was made with"):
+        client.import_file(tmp_path / "f.parquet", "docs")
+    assert sorted(client.list_collections().index) == ["docs", "from"]
 
 
 def parquet(path: Path, **columns: Any) -> Path:

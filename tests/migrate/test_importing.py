@@ -192,6 +192,23 @@ def test_names_that_are_not_legal_here(tmp_path: Path, target: Client) -> None:
     assert target.import_directory(path, "my docs").index.tolist() == ["my_docs-2"]
 
 
+@pytest.mark.parametrize("half", ["importing-" + 32 * "a" + "-" + 16 * "b", "copying-" + 32 * "a" + "-" + 22 * "1"])
+def test_a_name_of_halves_is_none_of_a_collection(tmp_path: Path, target: Client, half: str) -> None:
+    report = target.import_directory(write(tmp_path, [Old(half, rows(1))]))
+    assert report.index.tolist() == [f"collection-{half}"[:63]]
+    with Client() as other:
+        assert target.copy_to(other).index.tolist() == report.index.tolist()
+
+
+def test_a_collection_without_a_row_that_can_be_kept(tmp_path: Path, target: Client) -> None:
+    path = write(tmp_path, [Old("good", rows(3)), Old("bad", [Row("a", None), Row("b", None)])])
+    message = r"no row of 'bad' can be kept\. 2 x without a vector \('a', 'b'\)\. Nothing was imported; .* named"
+    with pytest.raises(CorruptStoreError, match=message):
+        target.import_directory(path)
+    assert names(target) == []
+    assert target.import_directory(path, "good")["imported"].tolist() == [3]
+
+
 # interruptions --------------------------------------------------------------------------------
 
 
@@ -275,7 +292,7 @@ def test_somebody_else_writes(old: Path, target: Client) -> None:
         target.get_collection_by_id(collection).delete(["id 7"])
         return added
 
-    with pytest.raises(StoreError, match=r"holds 249 of the items, where 250 were copied"):
+    with pytest.raises(StoreError, match=r"holds 249 of the items, where 250 were written"):
         importing.import_directory(old, cast("Store", Watched(target._store, add=add)), "docs")
     assert "docs" not in names(target)
 
@@ -391,14 +408,17 @@ def test_the_command(old: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert any(line.split()[:5] == ["docs", "250", "0", "250", "0"] for line in lines)
     assert "docs: 250 x in the target already ('id 0', 'id 1', 'id 2', ...)" in lines
     assert cli.main(["import", str(old), "--into", into]) == 1
-    assert "nothing was imported" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "nothing was imported. Say --on-conflict skip, upsert or replace, or leave" in told
     with Client(into) as client:
         check_whole(client)
 
 
-def test_the_command_makes_no_store_for_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_makes_no_store_for_nothing(old: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["import", str(old), "--into", str(tmp_path / "new"), "--collection", "dosc"]) == 1
+    assert "no collection 'dosc'. Did you mean" in capsys.readouterr().err
     assert cli.main(["import", str(tmp_path), "--into", str(tmp_path / "new")]) == 1
-    assert "is empty" in capsys.readouterr().err
+    assert "nothing that can be imported" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 

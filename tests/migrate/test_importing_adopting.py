@@ -65,6 +65,22 @@ def test_reading_only_imports_nothing(old: Path) -> None:
     assert fingerprints(old) == before
 
 
+def test_other_settings_import_nothing(old: Path) -> None:
+    before = fingerprints(old)
+    with pytest.raises(ForeignStoreError, match=r"\.import_directory\("):
+        Client(Settings(is_persistent=True, persist_directory=str(old)))
+    assert fingerprints(old) == before
+
+
+def test_the_old_files_are_told_to_be_old(old: Path) -> None:
+    with Client() as client:
+        assert client.import_directory(old, "docs")["notes"].tolist() == [[]]
+    check(old)
+    with Client() as client:
+        ((note,),) = client.import_directory(old, "docs")["notes"]
+    assert note.startswith("a store of chroma_nb lies beside these files (chroma_nb.duckdb)")
+
+
 def test_a_damaged_directory(old: Path) -> None:
     file = old / "chroma-embeddings.parquet"
     content = file.read_bytes()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +21,6 @@ from chroma_nb.errors import CorruptStoreError, ForeignStoreError
 from chroma_nb.migrate.legacy import LegacySource
 from chroma_nb.migrate.source import open_source
 from tests.migrate.legacy_directory import Old, Row, copy, fingerprints, write
-
-REAL = Path(__file__).parents[3] / "shared" / "data" / "chroma_dirs" / "legacy_0_3_29"
 
 
 @pytest.fixture
@@ -330,40 +327,3 @@ def test_any_directory(tmp_path: Path, old: list[Old], interleaved: bool, batch_
         for one in old:
             assert typed(everything(client[one.name])) == typed(expected(one.rows))
             assert typed(client[one.name].metadata) == typed(one.metadata)
-
-
-# a real one -----------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not REAL.parents[2].exists(), reason="the samples are no part of the project")
-def test_a_real_directory_answers_as_it_did(tmp_path: Path) -> None:
-    path = Path(shutil.copytree(REAL, tmp_path / "old"))
-    before = fingerprints(path)
-    dump = json.loads(REAL.with_name("legacy_0_3_29.dump.json").read_text(encoding="utf-8"))
-    with compat.PersistentClient(str(tmp_path / "new")) as client:
-        client.import_directory(path)
-        assert fingerprints(path) == before
-        names = [one.name for one in client.list_collections()]
-        assert sorted(names) == sorted(one["name"] for one in dump["collections"])
-        for facts in dump["collections"]:
-            _check_collection(client, facts)
-
-
-def _check_collection(client: compat.Client, facts: dict[str, Any]) -> None:
-    docs = client.get_collection(facts["name"], embedding_function=None)
-    assert (str(docs.id), docs.metadata, docs.count()) == (facts["id"], facts["metadata"], facts["count"])
-    truth = facts["get_all"]
-    found: Any = docs.get(include=["documents", "metadatas", "embeddings"])
-    order = [found["ids"].index(id_) for id_ in truth["ids"]]
-    assert sorted(order) == list(range(len(found["ids"])))
-    for name in ("documents", "metadatas"):
-        assert typed([found[name][at] for at in order]) == typed(truth[name])
-    embeddings = np.asarray(found["embeddings"], dtype=np.float32)
-    assert np.array_equal(embeddings[order], np.asarray(truth["embeddings"], dtype=np.float32)) or not order
-    for get in facts["gets"]:
-        assert sorted(docs.get(**get["args"])["ids"]) == sorted(get["result"]["ids"]) or "limit" in get["args"], get
-    for query in facts["queries"]:
-        answers: Any = docs.query(**query["args"])
-        for at, exact in enumerate(query["exact"]):
-            assert answers["ids"][at] == exact["ids"]
-            assert answers["distances"][at] == pytest.approx(exact["distances"], rel=1e-4, abs=1e-5)

@@ -22,7 +22,6 @@ from chroma_nb import compat
 from tests.migrate.reading import state
 from tests.rest.chroma_process import PROGRAM
 
-SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "chroma_dirs" / "modern_1_5_9"
 WRITER = Path(__file__).with_name("chroma_writer.py")
 SEEDS = 2
 _LIST = "a list or dict in the metadata, kept as JSON text"
@@ -93,10 +92,10 @@ def test_what_chroma_wrote_is_what_it_answers(
         assert any(_LIST in note for note in notes) == _has_lists(said)
         for asked in said["wheres"]:
             found = docs.get(where=asked["where"], include=[])["ids"]
-            assert found == _with_the_value(asked["where"], asked["ids"], said["items"]), asked["where"]
+            assert found == with_the_value(asked["where"], asked["ids"], said["items"]), asked["where"]
         for asked in said["texts"]:
             found = docs.get(where_document=asked["text"], include=[])["ids"]
-            assert found == _with_the_value(asked["text"], asked["ids"], said["items"]), asked["text"]
+            assert found == with_the_value(asked["text"], asked["ids"], said["items"]), asked["text"]
         for asked in said["queries"]:
             _check_query(docs, said, asked)
     client.close()
@@ -119,7 +118,7 @@ def _check_items(docs: Any, said: dict[str, Any]) -> None:
     assert found["documents"] == expected["documents"]
     metadatas = [_ours(metadata, uri) for metadata, uri in zip(expected["metadatas"], expected["uris"], strict=True)]
     assert [_theirs(row) for row in found["metadatas"]] == metadatas
-    assert [_kinds(row) for row in found["metadatas"]] == [_kinds(row) for row in metadatas]
+    assert [kinds_of(row) for row in found["metadatas"]] == [kinds_of(row) for row in metadatas]
     if expected["ids"]:
         np.testing.assert_allclose(found["embeddings"], said["vectors"], rtol=1e-5, atol=1e-6)
 
@@ -137,11 +136,11 @@ def _theirs(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _kinds(metadata: dict[str, Any] | None) -> dict[str, type]:
+def kinds_of(metadata: dict[str, Any] | None) -> dict[str, type]:
     return {key: type(value) for key, value in (metadata or {}).items()}
 
 
-def _with_the_value(condition: dict[str, Any], ids: list[str], items: dict[str, Any]) -> list[str]:
+def with_the_value(condition: dict[str, Any], ids: list[str], items: dict[str, Any]) -> list[str]:
     """Without items that only lack the key, or the document: there they match ``$ne``, ``$not_contains`` and such."""
     ((key, test),) = condition.items()
     if key in ("$not_contains", "$not_regex"):
@@ -172,75 +171,3 @@ def _check_query(docs: Any, said: dict[str, Any], asked: dict[str, Any]) -> None
 
 def _uses_ne(where: dict[str, Any]) -> bool:
     return any(isinstance(condition, dict) and "$ne" in condition for condition in where.values())
-
-
-# the sample -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The sample of Chroma 1.5.9 beside the project, imported; and what it answered."""
-    if not SAMPLE.is_dir():
-        pytest.skip("the sample directories are not beside the project; the other tests make their own")
-    before = state(SAMPLE)
-    client = compat.PersistentClient(tmp_path_factory.mktemp("sample") / "store")
-    report = client.import_directory(SAMPLE)
-    assert state(SAMPLE) == before
-    assert report["imported"].sum() == report["rows"].sum() == 282 + 197 + 1500
-    dump = json.loads(SAMPLE.with_suffix(".dump.json").read_text())
-    yield client, {said["name"]: said for said in dump["collections"]}
-    client.close()
-
-
-_NAMES = ("articles", "products", "big1500", "empty-coll")
-
-
-@pytest.mark.parametrize("name", _NAMES)
-def test_items_of_the_sample(sample: Any, name: str) -> None:
-    client, dump = sample
-    docs, said = client.get_collection(name), dump[name]
-    assert (str(docs.id), docs.metadata, docs.count()) == (said["id"], said["metadata"], said["count"])
-    assert docs._info.settings.space == said["configuration"]["hnsw"]["space"]
-    found, expected = docs.get(include=["embeddings", "documents", "metadatas"]), said["get_all"]
-    for key in ("ids", "documents", "metadatas"):
-        assert found[key] == expected[key]
-    assert [_kinds(row) for row in found["metadatas"]] == [_kinds(row) for row in expected["metadatas"]]
-    if expected["ids"]:
-        np.testing.assert_allclose(found["embeddings"], expected["embeddings"], rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", _NAMES)
-def test_filters_of_the_sample(sample: Any, name: str) -> None:
-    client, dump = sample
-    docs, said = client.get_collection(name), dump[name]
-    assert len(said["gets"]) == 25
-    for asked in said["gets"]:
-        arguments, expected = asked["args"], asked["result"]["ids"]
-        found = docs.get(**arguments, include=[])["ids"]
-        if "ids" in arguments:
-            found, expected = sorted(found), sorted(expected)
-        for condition in (arguments[key] for key in ("where", "where_document") if key in arguments):
-            expected = _with_the_value(condition, expected, said["get_all"])
-        assert found == expected, arguments
-
-
-@pytest.mark.parametrize("name", _NAMES[:3])
-def test_queries_of_the_sample(sample: Any, name: str) -> None:
-    client, dump = sample
-    docs, said = client.get_collection(name), dump[name]
-    assert len(said["queries"]) >= 1
-    for asked in said["queries"]:
-        found = docs.query(**asked["args"], exact=True)
-        for key in ("documents", "metadatas"):
-            assert [
-                dict(zip(*pair, strict=True)) for pair in zip(found["ids"], map(_texts, found[key]), strict=True)
-            ] == [
-                dict(zip(*pair, strict=True))
-                for pair in zip(asked["result"]["ids"], map(_texts, asked["result"][key]), strict=True)
-            ]
-        for far, their_far in zip(found["distances"], asked["result"]["distances"], strict=True):
-            np.testing.assert_allclose(far, their_far, rtol=1e-4, atol=1e-4)
-
-
-def _texts(values: list[Any]) -> list[str]:
-    return [json.dumps(value, sort_keys=True) for value in values]
