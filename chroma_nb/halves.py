@@ -33,6 +33,7 @@ from chroma_nb.types import BoolArray, CollectionInfo, Records, Selection
 
 OnConflict: TypeAlias = Literal["error", "skip", "upsert", "replace"]
 
+_COMPARED_ROWS = 100_000
 _ID_ROWS = 10_000  # where only ids travel
 _HALF = re.compile(r"copying-[0-9a-f]{32}-\d+|(importing|filling)-[0-9a-f]{32}-[0-9a-f]{16}")
 _log = logging.getLogger(__name__)
@@ -235,3 +236,12 @@ def verify(expected: pa.ChunkedArray, found: pa.Array | pa.ChunkedArray) -> None
             f"The target holds {len(found):,} of the items, where {len(expected):,} were written: the ids are not the "
             "same. Somebody else writes to it."
         )
+
+
+def verify_all(target: Store, collection: uuid.UUID, expected: pa.Array) -> None:
+    """StoreError unless these ids, in whatever order, are those of a collection; they are not held a second time."""
+    for start in range(0, len(expected) + 1, _COMPARED_ROWS):
+        part = expected.slice(start, _COMPARED_ROWS)
+        if not target.get(collection, Selection(), frozenset(), limit=_COMPARED_ROWS, offset=start).ids.equals(part):
+            return verify(pa.chunked_array([expected], pa.large_string()), all_ids(target, collection))
+    return None

@@ -167,14 +167,18 @@ class _Rows:
     tally: _Tally
     move: Progress
 
+    def ids_of(self, rows: BoolArray) -> pa.Array:
+        """The ids of these rows (bool (rows,)); of all of them without a copy: there may be millions."""
+        return self.ids if rows.all() else self.ids.filter(pa.array(rows))
+
     def known(self, known: Callable[[pa.Array], BoolArray]) -> BoolArray:
         """Which rows are kept and have known ids, bool (rows,)."""
         found = np.zeros(len(self.ids), dtype=np.bool_)
-        found[self.kept] = known(self.ids.filter(pa.array(self.kept)))
+        found[self.kept] = known(self.ids_of(self.kept))
         return found
 
-    def wanted(self, known: BoolArray) -> Iterator[Records]:
-        """What is left to be imported where the rows with ``known`` ids are not."""
+    def wanted(self, known: BoolArray) -> Iterator[tuple[npt.NDArray[np.int64], Records]]:
+        """What is left to be imported where the rows with ``known`` ids are not: positions of rows, and the items."""
         missing = np.flatnonzero(self.kept & ~known)
         # What comes before need not be read again; a row that was left out there has to be told again.
         start = int(missing[0]) if len(missing) else len(self.ids)
@@ -186,7 +190,7 @@ class _Rows:
             good = self.kept[batch.positions] & ~known[batch.positions]
             records = batch.records if good.all() else batch.records.take(np.flatnonzero(good))
             if len(records):
-                yield replace(records, metadata=records.metadata or {})
+                yield batch.positions[good], replace(records, metadata=records.metadata or {})
             start += batch.rows
             self.move(start, self.plan.found.rows)
         if start != self.plan.found.rows:
@@ -202,13 +206,12 @@ class _Rows:
 def _whole(rows: _Rows) -> CollectionInfo:
     """A collection of its own."""
     target, tally = rows.way.target, rows.tally
-    unique = rows.ids.filter(pa.array(rows.kept))
-    half, there = halves.half(target, rows.plan.info, half_name(rows.way, rows.plan), unique)
+    half, there = halves.half(target, rows.plan.info, half_name(rows.way, rows.plan), rows.ids_of(rows.kept))
     tally.already_there = int(there.sum())
-    written = [unique.filter(pa.array(there))]
-    for records in rows.wanted(rows.known(lambda _: there)):
+    arrived = rows.known(lambda _: there)
+    for positions, records in rows.wanted(arrived.copy()):
         target.add(half.id, records)
-        written.append(records.ids)
+        arrived[positions] = True
         tally.imported += len(records)
     if len(rows.ids) and not (tally.imported or tally.already_there):
         raise CorruptStoreError(
@@ -216,7 +219,7 @@ def _whole(rows: _Rows) -> CollectionInfo:
             f"{'; '.join(map(str, together(tally.reasons)))}. Nothing was imported; collections that are named are "
             "imported without the others."
         )
-    halves.verify(pa.chunked_array(written, pa.large_string()), halves.all_ids(target, half.id))
+    halves.verify_all(target, half.id, rows.ids_of(arrived))
     return half
 
 
@@ -231,7 +234,7 @@ def _into(rows: _Rows, existing: CollectionInfo) -> None:
         else:
             tally.left_out(THERE, rows.ids.filter(pa.array(known)))
     try:
-        for records in rows.wanted(known):
+        for _, records in rows.wanted(known):
             if plan.on_conflict == "upsert":
                 halves.upsert_whole(target, existing.id, records, plan.info.embedding_function)
                 tally.imported += len(records)
