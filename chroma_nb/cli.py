@@ -1,4 +1,4 @@
-"""The command line: ``chroma-nb demo``, ``serve``, ``info``, ``import``.
+"""The command line: ``chroma-nb demo``, ``serve``, ``info``, ``import``, ``export``.
 
 Exit codes: 0 done, 1 something was wrong with the data, the machine or the installation (one line on
 standard error says what), 2 the command was written wrongly, 130 interrupted.

@@ -22,6 +22,7 @@ from chroma_nb.functions import NOT_GIVEN
 from chroma_nb.moving import Movable
 from chroma_nb.servers import asks_for_server, connected
 from chroma_nb.sharing import Stores
+from chroma_nb.store.directory import DATABASE
 from chroma_nb.store.protocol import Store
 from chroma_nb.types import CollectionInfo, CollectionStats
 
@@ -327,8 +328,9 @@ def _adopts(settings: Settings, directory: Path) -> bool:
     """Whether Chroma 0.3 wrote this directory with these settings, and its collections were not imported yet."""
     if (settings.chroma_db_impl or "").lower() not in _DIRECTORY_IMPLEMENTATIONS:
         return False
-    old = any((directory / f"chroma-{what}.parquet").exists() for what in ("collections", "embeddings"))
-    return old and not (directory / "chroma_nb.duckdb").exists()
+    from chroma_nb.migrate.source import LEGACY_FILES
+
+    return any((directory / name).exists() for name in LEGACY_FILES) and not (directory / DATABASE).exists()
 
 
 def _directory(settings: Settings, given: bool) -> Path | None:

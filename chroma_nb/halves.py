@@ -243,5 +243,5 @@ def verify_all(target: Store, collection: uuid.UUID, expected: pa.Array) -> None
     for start in range(0, len(expected) + 1, _COMPARED_ROWS):
         part = expected.slice(start, _COMPARED_ROWS)
         if not target.get(collection, Selection(), frozenset(), limit=_COMPARED_ROWS, offset=start).ids.equals(part):
-            return verify(pa.chunked_array([expected], pa.large_string()), all_ids(target, collection))
-    return None
+            verify(pa.chunked_array([expected], pa.large_string()), all_ids(target, collection))
+            return

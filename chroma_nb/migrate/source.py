@@ -19,6 +19,7 @@ from typing import Protocol, Self
 import pyarrow as pa
 
 from chroma_nb.errors import ForeignStoreError, StoreError
+from chroma_nb.store.directory import DATABASE
 from chroma_nb.types import IndexSettings, IntArray, MetadataValue, Records
 
 EXAMPLES = 3
@@ -26,7 +27,6 @@ EXAMPLES = 3
 
 LEGACY_FILES = ("chroma-collections.parquet", "chroma-embeddings.parquet")
 MODERN_FILE = "chroma.sqlite3"
-_OWN_FILE = "chroma_nb.duckdb"
 _AT_ONCE = 64 << 20  # bytes of files that are read for an error message
 
 
@@ -190,10 +190,10 @@ def open_source(path: str | os.PathLike[str]) -> Source:
 def own_beside(path: Path) -> tuple[str, ...]:
     """What is to be said of a directory that holds a store of ours too: the files of Chroma are older."""
     said = (
-        f"a store of chroma_nb lies beside these files ({_OWN_FILE}): what was written since then is in it; "
+        f"a store of chroma_nb lies beside these files ({DATABASE}): what was written since then is in it; "
         f"chroma_nb.Client({str(path)!r}) opens it, and copy_to copies it"
     )
-    return (said,) if (path / _OWN_FILE).is_file() else ()
+    return (said,) if (path / DATABASE).is_file() else ()
 
 
 def found_in(path: Path) -> str:
@@ -217,7 +217,7 @@ def _not_a_source(path: Path) -> str:
         return f"{path} does not exist. {accepted}"
     if not path.is_dir():
         return f"{path} is a file. {accepted}"
-    if (path / _OWN_FILE).is_file():
+    if (path / DATABASE).is_file():
         return (
             f"{path} is a store of chroma_nb already: open it with chroma_nb.Client({str(path)!r}), and copy it with "
             "its method copy_to."
