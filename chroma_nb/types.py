@@ -156,7 +156,7 @@ class IndexSettings:
         m: links per node (``hnsw:M``).
         construction_ef: candidates kept while building (``hnsw:construction_ef``).
         search_ef: candidates kept while searching (``hnsw:search_ef``); None: 100, more for large
-            ``n_results``.
+            ``n_results`` and for collections beyond 100,000 items.
         num_threads: threads for building; None: all cores but one.
         resize_factor: growth of the capacity (``hnsw:resize_factor``).
     """

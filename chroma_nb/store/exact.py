@@ -10,16 +10,20 @@ show as scores that are not finite; such a query is answered in float64 altogeth
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb.store.cores import on_all_cores
 from chroma_nb.store.growing import Growing
 from chroma_nb.types import BoolArray, IntArray, Matrix, Metric
 
 # Rows gathered at once: the copy stays in the cache between being made and being multiplied.
-_GATHER_ROWS = 1024
+_GATHER_ROWS = 512
+# More than so many are gathered on all cores: for fewer, starting threads costs what it saves.
+_ALONE_ROWS = 2048
 # Rows of a block when many queries are asked at once; scores of a block stay below 32 MB.
 _BLOCK_SCORES = 8_000_000
 _LENGTH_ROWS = 65_536
@@ -48,14 +52,17 @@ def distances(metric: Metric, vectors: Matrix, query: Matrix) -> Distances:
     x, q = vectors.astype(np.float64), query.astype(np.float64)
     if metric is Metric.L2:
         x -= q
-        return np.asarray(np.einsum("ij,ij->i", x, x))
-    dots = np.einsum("ij,j->i", x, q)
+        return np.asarray(np.vecdot(x, x))
+    dots = np.vecdot(x, q)
     if metric is Metric.IP:
         return np.asarray(1.0 - dots)
-    norms = np.sqrt(np.einsum("ij,ij->i", x, x)) * np.sqrt(q @ q)
+    norms = np.sqrt(np.vecdot(x, x)) * np.sqrt(np.vecdot(q, q))
+    if norms.all():
+        dots /= norms
+    else:
+        dots = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
     # A tiny negative distance of a vector to itself would be noise, not information.
-    cosines = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
-    return np.asarray(np.maximum(1.0 - cosines, 0.0))
+    return np.asarray(np.maximum(1.0 - dots, 0.0))
 
 
 def lengths(metric: Metric, vectors: Matrix) -> Scores:
@@ -140,17 +147,26 @@ def nearest_of_one(
 
 
 def nearest_among(metric: Metric, vectors: Matrix, slots: IntArray, query: Matrix, k: int) -> IntArray | None:
-    """Candidates among the rows at ``slots``, gathered piece by piece through one small buffer."""
+    """Candidates among the rows at ``slots``, gathered piece by piece through small buffers."""
     query = _prepared(metric, query[None])
     scores = np.empty(len(slots), dtype=np.float32)
     length = np.empty(len(slots), dtype=np.float32)
-    buffer = np.empty((min(_GATHER_ROWS, len(slots)), vectors.shape[1]), dtype=np.float32)
+
+    def gather(starts: Iterable[int]) -> None:
+        buffer = np.empty((min(_GATHER_ROWS, len(slots)), vectors.shape[1]), dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # holds for this thread
+            for start in starts:
+                part = slice(start, start + _GATHER_ROWS)
+                rows = np.take(vectors, slots[part], axis=0, out=buffer[: len(slots[part])], mode="clip")
+                length[part] = lengths(metric, rows)
+                scores[part] = _finish(metric, _products(rows, query[0]), length[part])
+
+    starts = range(0, len(slots), _GATHER_ROWS)
+    if len(slots) > _ALONE_ROWS:
+        on_all_cores(gather, starts)
+    else:
+        gather(starts)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        for start in range(0, len(slots), _GATHER_ROWS):
-            part = slice(start, start + _GATHER_ROWS)
-            rows = np.take(vectors, slots[part], axis=0, out=buffer[: len(slots[part])], mode="clip")
-            length[part] = lengths(metric, rows)
-            scores[part] = _finish(metric, _products(rows, query[0]), length[part])
         margin = _margin(metric, length, query)[0]
     found = _smallest(scores, k, margin, None)
     return None if found is None else slots[found]

@@ -85,7 +85,7 @@ class Graph(Covering):
         self, queries: Matrix, k: int, allowed: BoolArray | None, threads: int, ef: int | None = None
     ) -> IntArray | None:
         """Slots of about the k nearest; see `Covering.search`."""
-        ef = ef or candidates(self.settings, k)
+        ef = ef or candidates(self.settings, k, self.upto)
         accept = None
         with self._gate.reading():
             if allowed is not None:

@@ -6,16 +6,16 @@ typed values, and never an item that lacks the key. Regular expressions are left
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chroma_nb.store.cores import on_all_cores
 from chroma_nb.store.mirror import CHUNK_ROWS, Chunk
 from chroma_nb.store.shelf import State
+from chroma_nb.store.substrings import Needle
 from chroma_nb.store.where_sql import Place, float_bound, int_bound
 from chroma_nb.types import ARROW_TYPES, BoolArray, Kind, MetadataValue
 from chroma_nb.where import All, AnyOf, Compare, OneOf, Text, Where
@@ -70,23 +70,27 @@ def _at(state: State, kind: Kind, place: Place, test: Test) -> BoolArray:
     return found
 
 
-def _dense(chunks: Sequence[Chunk], column: str, test: Test, *, threads: int = 1) -> BoolArray:
-    def judged(piece: tuple[pa.Array | None, int, int]) -> BoolArray:
-        values, start, length = piece
-        return np.zeros(length, dtype=np.bool_) if values is None else test(values.slice(start, length))
-
-    rows = CHUNK_ROWS if threads == 1 else _PIECE_ROWS
+def _dense(chunks: Sequence[Chunk], column: str, test: Test, *, together: bool = False) -> BoolArray:
+    """The items whose value in a dense column passes; ``together``: on all cores."""
+    starts = np.cumsum([0, *(chunk.length for chunk in chunks)]).tolist()
+    found = np.zeros(starts[-1], dtype=np.bool_)
+    rows = _PIECE_ROWS if together else CHUNK_ROWS
     pieces = [
-        (chunk.columns.get(column), start, min(rows, chunk.length - start))
-        for chunk in chunks
-        for start in range(0, chunk.length, rows)
+        (start + at, chunk.columns[column].slice(at, rows))
+        for start, chunk in zip(starts, chunks, strict=False)
+        if column in chunk.columns
+        for at in range(0, chunk.length, rows)
     ]
-    if threads > 1 and len(pieces) > 1:
-        with ThreadPoolExecutor(min(threads, len(pieces))) as pool:
-            parts = list(pool.map(judged, pieces))
+
+    def judge(pieces: Iterable[tuple[int, pa.Array]]) -> None:
+        for at, values in pieces:
+            found[at : at + len(values)] = test(values)
+
+    if together:
+        on_all_cores(judge, pieces)
     else:
-        parts = [judged(piece) for piece in pieces]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
+        judge(pieces)
+    return found
 
 
 # tests ----------------------------------------------------------------------------------------
@@ -142,16 +146,21 @@ def _bools(found: pa.Array) -> BoolArray:
 
 
 def _text_mask(tree: Text, state: State) -> BoolArray:
-    pattern = quoted(tree.pattern)
-
     def test(values: pa.Array) -> BoolArray:
-        # As a regular expression it is found twice as fast as by Arrow's own search for substrings.
-        hit = pc.match_substring_regex(values, pattern)
-        return _bools(pc.invert(hit) if tree.negated else hit)
+        found = _containing(values, tree.pattern)
+        return _there(values) & ~found if tree.negated else found
 
     if tree.key is None:
-        return _dense(state.mirror.chunks, "document", test, threads=os.cpu_count() or 1)
+        return _dense(state.mirror.chunks, "document", test, together=True)
     return _any_kind(state, tree.key, {Kind.STR: test})
+
+
+def _containing(texts: pa.Array, pattern: str) -> BoolArray:
+    needle = Needle.among(texts, pattern)
+    if needle is not None:
+        return needle.within(texts)
+    # As a regular expression it is found twice as fast as by Arrow's own search for substrings.
+    return _bools(pc.match_substring_regex(texts, quoted(pattern)))
 
 
 def quoted(text: str) -> str:

@@ -183,8 +183,18 @@ class Mirror:
         return dict(zip(names, joined.columns, strict=True))
 
     def _batch(self, home: int, names: Sequence[str]) -> pa.RecordBatch:
-        chunk = self.chunks[home]
-        return pa.RecordBatch.from_arrays([chunk.column(name, self.types[name]) for name in names], names=list(names))
+        """Columns of a chunk; kept, as one query after the other wants the same."""
+        wanted = (home, tuple(names))
+        found = self._batches.get(wanted)
+        if found is None:
+            chunk = self.chunks[home]
+            columns = [chunk.column(name, self.types[name]) for name in names]
+            found = self._batches[wanted] = pa.RecordBatch.from_arrays(columns, names=list(names))
+        return found
+
+    @cached_property
+    def _batches(self) -> dict[tuple[int, tuple[str, ...]], pa.RecordBatch]:
+        return {}
 
     def whole(self, name: str) -> pa.Array:
         """One dense column of all positions."""

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.store import exact
+from chroma_nb.store.cores import CORES
 from chroma_nb.store.covering import Covering
 from chroma_nb.types import BoolArray, IntArray, Matrix, Metric
 
@@ -47,7 +47,6 @@ _MANY_QUERIES = 8
 _MANY_SURVIVORS = 200_000
 # Asked for a larger share of all items, the graph is slower than a scan, and misses more.
 _MOST_RESULTS = 0.05
-_CORES = os.cpu_count() or 1  # asking each time costs 15 us
 # Above this share of all slots a scan of everything beats gathering.
 _SCAN_SHARE = 0.25
 
@@ -201,7 +200,7 @@ def _by_graph(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -
     if wanted == 0:
         return {}
     if allowed is None:
-        labels = graph.search(queries, wanted, None, _CORES)
+        labels = graph.search(queries, wanted, None, CORES)
         found = {} if labels is None else dict(enumerate(labels))
     else:
         # The graph may grow meanwhile; what it gains is not in this state.
@@ -226,14 +225,14 @@ def _filtered(graph: Covering, queries: Matrix, k: int, mask: BoolArray, share: 
     """
     fetched = int(_OVERFETCHED * k / share)
     fetched = min(_PROBED if fetched > _MOST_FETCHED else max(_PROBED, fetched), graph.upto)
-    around = graph.search(queries, fetched, None, _CORES, ef=int(_OVERFETCHED_EF * fetched))
+    around = graph.search(queries, fetched, None, CORES, ef=int(_OVERFETCHED_EF * fetched))
     if around is None:
         return {}
     passed = mask[np.minimum(around, len(mask) - 1)]
     counts = passed.sum(axis=1)
     found = {number: around[number][passed[number]][:k] for number in np.flatnonzero(counts >= k).tolist()}
     at_home = np.flatnonzero((counts < k) & (counts >= _AT_HOME * share * fetched))
-    labels = graph.search(queries[at_home], k, mask, _CORES) if len(at_home) else None
+    labels = graph.search(queries[at_home], k, mask, CORES) if len(at_home) else None
     if labels is not None:
         found.update(zip(at_home.tolist(), labels, strict=True))
     return found

@@ -90,7 +90,7 @@ class Walker(Covering):
         accept = allowed
         if not self._whole:
             accept = self._present if allowed is None else self._present & allowed[: self.upto]
-        ef = max(k, ef or candidates(self._settings, k))
+        ef = max(k, ef or candidates(self._settings, k, self.upto))
         try:
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):
                 found = [self._walk(query, k, ef, accept) for query in queries]
