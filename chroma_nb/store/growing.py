@@ -25,6 +25,21 @@ class Growing:
         self._buffer = values
         self._used = len(values)
 
+    @classmethod
+    def joined(cls, *parts: npt.NDArray[Any]) -> Growing:
+        """A copy of these (at least one, alike but for their lengths), with room for a quarter more.
+
+        The room costs no memory before it is used, and the first append no copy of everything.
+
+        >>> Growing.joined(np.arange(2), np.arange(3)).view
+        array([0, 1, 0, 1, 2])
+        """
+        used = sum(map(len, parts))
+        grown = cls(np.empty((used + used // 4, *parts[0].shape[1:]), dtype=parts[0].dtype))
+        grown._used = used
+        np.concatenate(parts, out=grown.view)
+        return grown
+
     @property
     def view(self) -> npt.NDArray[Any]:
         """All elements, without a copy."""

@@ -102,16 +102,11 @@ class Mirror:
     def load(cls, parts: Sequence[Part], types: Mapping[str, pa.DataType], slots: int) -> Mirror:
         """Put together what was read, in ascending order of rows, of a collection with so many slots."""
         parts = [part for part in parts if len(part.rows)]
-        rows = np.concatenate([np.empty(0, np.int64), *(part.rows for part in parts)])
-        item_slots = np.concatenate([np.empty(0, np.int64), *(part.slots for part in parts)])
-        position_of_slot = np.full(slots, -1, dtype=np.int64)
-        position_of_slot[item_slots] = np.arange(len(rows))
-        growing = (
-            Growing(rows),
-            Growing(item_slots),
-            Growing(np.ones(len(rows), dtype=np.bool_)),
-            Growing(position_of_slot),
-        )
+        rows = Growing.joined(np.empty(0, np.int64), *(part.rows for part in parts))
+        item_slots = Growing.joined(np.empty(0, np.int64), *(part.slots for part in parts))
+        place = Growing.joined(np.full(slots, -1, dtype=np.int64))
+        place.view[item_slots.view] = np.arange(len(rows.view))
+        growing = (rows, item_slots, Growing.joined(np.ones(len(rows.view), dtype=np.bool_)), place)
         pieces: dict[int, list[SparseColumn]] = {}
         for part in parts:
             for number, column in part.sparse.items():
@@ -268,22 +263,23 @@ class Mirror:
     def move(self, positions: IntArray, slots: IntArray) -> Mirror:
         """Items whose vectors now are in new slots (all behind the known ones)."""
         known = len(self.position_of_slot)
-        place = np.concatenate([self.position_of_slot, np.full(slots.max(initial=known - 1) + 1 - known, -1)])
-        place[self.slots[positions]] = -1
-        place[slots] = positions
-        item_slots = self.slots.copy()
-        item_slots[positions] = slots
-        growing = (self._growing[0], Growing(item_slots), self._growing[2], Growing(place))
-        return replace(self, slots=item_slots, position_of_slot=place, _growing=growing)
+        new = np.full(slots.max(initial=known - 1) + 1 - known, -1, dtype=np.int64)
+        place, item_slots = Growing.joined(self.position_of_slot, new), Growing.joined(self.slots)
+        place.view[self.slots[positions]] = -1
+        place.view[slots] = positions
+        item_slots.view[positions] = slots
+        growing = (self._growing[0], item_slots, self._growing[2], place)
+        return replace(self, slots=item_slots.view, position_of_slot=place.view, _growing=growing)
 
     def remove(self, positions: IntArray) -> Mirror:
         """Items deleted; their positions stay."""
-        live = self.live.copy()
-        live[positions] = False
-        place = self.position_of_slot.copy()
-        place[self.slots[positions]] = -1
-        growing = (self._growing[0], self._growing[1], Growing(live), Growing(place))
-        return replace(self, live=live, position_of_slot=place, dead=self.dead + len(positions), _growing=growing)
+        live, place = Growing.joined(self.live), Growing.joined(self.position_of_slot)
+        live.view[positions] = False
+        place.view[self.slots[positions]] = -1
+        growing = (self._growing[0], self._growing[1], live, place)
+        return replace(
+            self, live=live.view, position_of_slot=place.view, dead=self.dead + len(positions), _growing=growing
+        )
 
 
 def _places(slots: IntArray, known: int, start: int) -> IntArray:
