@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chroma_nb.store.cores import on_all_cores
-from chroma_nb.store.mirror import CHUNK_ROWS, Chunk
+from chroma_nb.store.mirror import Chunk
 from chroma_nb.store.shelf import State
 from chroma_nb.store.substrings import Needle
 from chroma_nb.store.where_sql import Place, float_bound, int_bound
@@ -62,7 +62,7 @@ def _any_kind(state: State, key: str, tests: dict[Kind, Test]) -> BoolArray:
 def _at(state: State, kind: Kind, place: Place, test: Test) -> BoolArray:
     mirror = state.mirror
     if place.column is not None:
-        return _dense(mirror.chunks, place.column, test)
+        return _dense(mirror.chunks, place.column, test, coded=kind is Kind.STR)
     found = np.zeros(len(mirror), dtype=np.bool_)
     column = mirror.sparse.get(place.number)
     if column is not None and len(column.rows):
@@ -70,27 +70,16 @@ def _at(state: State, kind: Kind, place: Place, test: Test) -> BoolArray:
     return found
 
 
-def _dense(chunks: Sequence[Chunk], column: str, test: Test, *, together: bool = False) -> BoolArray:
-    """The items whose value in a dense column passes; ``together``: on all cores."""
-    starts = np.cumsum([0, *(chunk.length for chunk in chunks)]).tolist()
-    found = np.zeros(starts[-1], dtype=np.bool_)
-    rows = _PIECE_ROWS if together else CHUNK_ROWS
-    pieces = [
-        (start + at, chunk.columns[column].slice(at, rows))
-        for start, chunk in zip(starts, chunks, strict=False)
-        if column in chunk.columns
-        for at in range(0, chunk.length, rows)
-    ]
-
-    def judge(pieces: Iterable[tuple[int, pa.Array]]) -> None:
-        for at, values in pieces:
-            found[at : at + len(values)] = test(values)
-
-    if together:
-        on_all_cores(judge, pieces)
-    else:
-        judge(pieces)
-    return found
+def _dense(chunks: Sequence[Chunk], column: str, test: Test, *, coded: bool = False) -> BoolArray:
+    """The items whose value in a dense column passes; ``coded``: asked of each distinct value, where few differ."""
+    found = [np.zeros(0, dtype=np.bool_)]
+    for chunk in chunks:
+        if column not in chunk.columns:
+            found.append(np.zeros(chunk.length, dtype=np.bool_))
+            continue
+        known = chunk.coded(column) if coded else None
+        found.append(test(chunk.columns[column]) if known is None else known.passing(test))
+    return np.concatenate(found)
 
 
 # tests ----------------------------------------------------------------------------------------
@@ -135,11 +124,12 @@ def _there(values: pa.Array) -> BoolArray:
 
 
 def _bools(found: pa.Array) -> BoolArray:
-    """Without nulls, as numpy."""
+    """Without nulls, as numpy, which unpacks the bits ten times as fast as Arrow does."""
     if found.null_count:
         found = found.fill_null(False)
-    plain: BoolArray = found.to_numpy(zero_copy_only=False)
-    return plain
+    bits = np.frombuffer(found.buffers()[1] or b"", dtype=np.uint8)
+    stop = found.offset + len(found)
+    return np.unpackbits(bits, count=stop, bitorder="little")[found.offset :].view(np.bool_)
 
 
 # texts ----------------------------------------------------------------------------------------
@@ -151,8 +141,27 @@ def _text_mask(tree: Text, state: State) -> BoolArray:
         return _there(values) & ~found if tree.negated else found
 
     if tree.key is None:
-        return _dense(state.mirror.chunks, "document", test, together=True)
+        return _documents(state.mirror.chunks, test)
     return _any_kind(state, tree.key, {Kind.STR: test})
+
+
+def _documents(chunks: Sequence[Chunk], test: Test) -> BoolArray:
+    """The items whose document passes, judged on all cores."""
+    starts = np.cumsum([0, *(chunk.length for chunk in chunks)]).tolist()
+    found = np.zeros(starts[-1], dtype=np.bool_)
+    pieces = [
+        (start + at, chunk.columns["document"].slice(at, _PIECE_ROWS))
+        for start, chunk in zip(starts, chunks, strict=False)
+        if "document" in chunk.columns
+        for at in range(0, chunk.length, _PIECE_ROWS)
+    ]
+
+    def judge(pieces: Iterable[tuple[int, pa.Array]]) -> None:
+        for at, values in pieces:
+            found[at : at + len(values)] = test(values)
+
+    on_all_cores(judge, pieces)
+    return found
 
 
 def _containing(texts: pa.Array, pattern: str) -> BoolArray:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from chroma_nb.store.coding import Coded
 from chroma_nb.store.growing import Growing
 from chroma_nb.store.sparse import SparseColumn
 from chroma_nb.types import BoolArray, IntArray
@@ -40,6 +41,16 @@ class Chunk:
         """The column of that name, or nulls."""
         found = self.columns.get(name)
         return pa.nulls(self.length, type_) if found is None else found
+
+    def coded(self, name: str) -> Coded | None:
+        """The column of that name, which is there, as numbers of its distinct values; None if most of them differ."""
+        if name not in self._coded:
+            self._coded[name] = Coded.of(self.columns[name])
+        return self._coded[name]
+
+    @cached_property
+    def _coded(self) -> dict[str, Coded | None]:
+        return {}
 
     def slice(self, start: int, length: int) -> Chunk:
         """Consecutive items of the chunk, without a copy."""
