@@ -26,7 +26,7 @@ _GATHER_ROWS = 512
 _ALONE_ROWS = 2048
 # Rows of a block when many queries are asked at once; scores of a block stay below 32 MB.
 _BLOCK_SCORES = 8_000_000
-_LENGTH_ROWS = 65_536
+_LENGTH_ROWS = 8192
 _DISTANCE_ROWS = 16_384
 # Below this, squares of float32 numbers lose digits or vanish.
 _TINY_SQUARE = 1e-30
@@ -94,8 +94,17 @@ class Lengths:
     def of(self, vectors: Matrix) -> Scores:
         """The lengths of all rows of ``vectors``, an extension of what was given before."""
         with self._lock:
-            for start in range(len(self._known.view), len(vectors), _LENGTH_ROWS):
-                self._known.append(lengths(self._metric, vectors[start : start + _LENGTH_ROWS]))
+            known = len(self._known.view)
+            missing = np.empty(max(0, len(vectors) - known), dtype=np.float32)
+
+            def measure(starts: Iterable[int]) -> None:
+                for start in starts:
+                    rows = vectors[known + start : known + start + _LENGTH_ROWS]
+                    missing[start : start + len(rows)] = lengths(self._metric, rows)
+
+            if len(missing):
+                on_all_cores(measure, range(0, len(missing), _LENGTH_ROWS))
+                self._known.append(missing)
             return self._known.view[: len(vectors)]
 
 
