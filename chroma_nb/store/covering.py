@@ -12,7 +12,7 @@ from chroma_nb.types import BoolArray, IndexSettings, IntArray, Matrix
 # Candidates kept while searching, and how they grow with each power of ten above a number of slots.
 _CANDIDATES = 100
 _GROWS_FROM = 100_000
-_GROWTH = 0.5
+_GROWTH = 2
 
 
 class Covering(ABC):
@@ -70,10 +70,11 @@ class Covering(ABC):
 def candidates(settings: IndexSettings, k: int, slots: int) -> int:
     """How many candidates a search for the k nearest of so many slots keeps.
 
-    With the same number recall falls as a collection grows, from 0.993 at 100,000 to 0.988 at 1,000,000.
+    Among 1,000,000 clustered vectors 100 candidates miss small clusters altogether: recall at 10 is 0.980 with 100,
+    0.988 with 150 and 0.993 with 300.
 
     >>> [candidates(IndexSettings(), 10, slots) for slots in (10_000, 100_000, 1_000_000)]
-    [100, 100, 150]
+    [100, 100, 300]
     >>> candidates(IndexSettings(), 80, 10_000), candidates(IndexSettings(search_ef=30), 10, 10_000)
     (160, 30)
     """

@@ -30,10 +30,9 @@ from chroma_nb.store.directory import DATABASE
 from chroma_nb.store.duck_errors import translated
 from chroma_nb.store.indexer import Indexer
 from chroma_nb.store.local_writing import Written
-from chroma_nb.store.mirror import ascending
 from chroma_nb.store.protocol import Progress
 from chroma_nb.store.search import nearest
-from chroma_nb.store.selecting import selected
+from chroma_nb.store.selecting import allowed, selected
 from chroma_nb.store.shelves import Shelves
 from chroma_nb.store.snapshot import LocalSnapshot
 from chroma_nb.types import (
@@ -179,15 +178,13 @@ class LocalStore(Written):
             dimension = state.entry.info.dimension
             if dimension is not None and vectors.shape[1] != dimension:
                 raise writing.wrong_dimension(state.entry.info, vectors.shape[1])
-            allowed = None
-            if not selection.everything:
-                allowed = ascending(state.mirror.slots[selected(self._shelves, shelf, selection)])
+            among = None if selection.everything else allowed(self._shelves, shelf, selection)
             self._indexer.seek(shelf)
             space = shelf.space()
-        if allowed is None and not exact:
+        if among is None and not exact:
             self._indexer.read(shelf, len(vectors))
             space.graph = shelf.graph
-        found = nearest(space, vectors, n_results, allowed, force_exact=exact)
+        found = nearest(space, vectors, n_results, among, force_exact=exact)
         self._indexer.wake(shelf)
         counts = [len(slots) for slots, _ in found]
         positions = space.position_of_slot[np.concatenate([slots for slots, _ in found])]

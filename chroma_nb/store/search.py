@@ -94,6 +94,48 @@ class Space:
         return self._agreed[2] if self._complete else None
 
 
+class Allowed:
+    """The slots that a search may find, as numbers or as bools; the one that is not given is made when needed.
+
+    Args:
+        slots: int64, ascending, each once.
+        mask: bool per slot.
+    """
+
+    def __init__(self, *, slots: IntArray | None = None, mask: BoolArray | None = None) -> None:
+        if slots is not None:
+            self.slots = slots
+        if mask is not None:
+            self._mask = mask
+
+    def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def _count(self) -> int:
+        return len(self.slots) if "slots" in self.__dict__ else int(np.count_nonzero(self._mask))
+
+    @cached_property
+    def slots(self) -> IntArray:
+        """Int64, ascending."""
+        return np.flatnonzero(self._mask)
+
+    def mask(self, slots: int) -> BoolArray:
+        """Bool for each of so many slots."""
+        if "_mask" not in self.__dict__:
+            self._mask = np.zeros(slots, dtype=np.bool_)
+            self._mask[self.slots] = True
+        return self._mask
+
+    def split(self, upto: int) -> tuple[int, IntArray]:
+        """How many lie below a slot, and which do not."""
+        if "slots" in self.__dict__:
+            below = int(np.searchsorted(self.slots, upto))
+            return below, self.slots[below:]
+        behind = np.flatnonzero(self._mask[upto:]) + upto
+        return len(self) - len(behind), behind
+
+
 def wants_graph(slots: int, dimension: int) -> bool:
     """Whether a collection of this size is worth a graph.
 
@@ -114,7 +156,7 @@ def can_scan_beside(covered: int, slots: int, dimension: int) -> bool:
 
 
 def nearest(
-    space: Space, queries: Matrix, k: int, allowed: IntArray | None, *, force_exact: bool
+    space: Space, queries: Matrix, k: int, allowed: Allowed | None, *, force_exact: bool
 ) -> list[tuple[IntArray, npt.NDArray[np.float64]]]:
     """The k nearest live (and allowed) slots of each query with their distances, closest first.
 
@@ -143,14 +185,13 @@ def _ranked(space: Space, query: Matrix, slots: IntArray, k: int) -> tuple[IntAr
     return slots[order], distances[order]
 
 
-def _by_product(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -> list[IntArray]:
+def _by_product(space: Space, queries: Matrix, k: int, allowed: Allowed | None) -> list[IntArray]:
     slots = len(space.vectors)
     if allowed is not None and len(allowed) <= _SCAN_SHARE * slots:
-        return _among(space, queries, k, allowed)
+        return _among(space, queries, k, allowed.slots)
     live: BoolArray | None = space.live if space.dead else None
     if allowed is not None:
-        live = np.zeros(slots, dtype=np.bool_)
-        live[allowed] = True
+        live = allowed.mask(slots)
     length = space.lengths.of(space.vectors)
     found: list[IntArray | None]
     if len(queries) > 1:
@@ -183,7 +224,7 @@ def _completed(space: Space, queries: Matrix, k: int, found: list[IntArray | Non
     ]
 
 
-def _by_graph(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -> dict[int, IntArray]:
+def _by_graph(space: Space, queries: Matrix, k: int, allowed: Allowed | None) -> dict[int, IntArray]:
     """Candidates from the graph and the slots behind it, by query; none where an exact answer is better or needed."""
     graph = space.graph
     slots, dimension = space.vectors.shape
@@ -204,9 +245,7 @@ def _by_graph(space: Space, queries: Matrix, k: int, allowed: IntArray | None) -
         found = {} if labels is None else dict(enumerate(labels))
     else:
         # The graph may grow meanwhile; what it gains is not in this state.
-        mask = np.zeros(slots, dtype=np.bool_)
-        mask[allowed] = True
-        found = _filtered(graph, queries, wanted, mask, covered / upto)
+        found = _filtered(graph, queries, wanted, allowed.mask(slots), covered / upto)
     hits = np.concatenate([*found.values(), np.empty(0, dtype=np.int64)])
     if graph.deletions != deletions or hits.max(initial=0) >= upto or (space.position_of_slot[hits] < 0).any():
         # The graph moved on, or forgot an item of this state, while we searched.
@@ -238,7 +277,7 @@ def _filtered(graph: Covering, queries: Matrix, k: int, mask: BoolArray, share: 
     return found
 
 
-def _exact_is_better(slots: int, queries: int, k: int, allowed: IntArray | None) -> bool:
+def _exact_is_better(slots: int, queries: int, k: int, allowed: Allowed | None) -> bool:
     if k > _MOST_RESULTS * slots:
         return True
     if allowed is None:
@@ -247,9 +286,9 @@ def _exact_is_better(slots: int, queries: int, k: int, allowed: IntArray | None)
     return len(allowed) <= max(few, _MANY_SURVIVORS if queries >= _MANY_QUERIES else 0)
 
 
-def _split(space: Space, allowed: IntArray | None, upto: int) -> tuple[int, IntArray]:
+def _split(space: Space, allowed: Allowed | None, upto: int) -> tuple[int, IntArray]:
     """How many (allowed) live slots the graph covers, and which lie behind it."""
     if allowed is not None:
-        return int(np.count_nonzero(allowed < upto)), allowed[allowed >= upto]
+        return allowed.split(upto)
     covered = int(np.count_nonzero(space.live[:upto])) if space.dead else upto
     return covered, np.flatnonzero(space.position_of_slot[upto:] >= 0) + upto

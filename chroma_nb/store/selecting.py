@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chroma_nb.store import matching, schema, where_sql
+from chroma_nb.store.search import Allowed
 from chroma_nb.store.shelf import Shelf
 from chroma_nb.store.shelves import Shelves
 from chroma_nb.types import BoolArray, IntArray, Selection
@@ -21,6 +22,18 @@ def selected(shelves: Shelves, shelf: Shelf, selection: Selection) -> IntArray:
             return positions
         return positions[_matching(shelves, shelf, selection)[positions]]
     return mirror.live_positions() if selection.where is None else np.flatnonzero(_matching(shelves, shelf, selection))
+
+
+def allowed(shelves: Shelves, shelf: Shelf, selection: Selection) -> Allowed:
+    """The slots of the selected items."""
+    mirror = shelf.state.mirror
+    if selection.ids is not None or selection.where is None:
+        return Allowed(slots=np.unique(mirror.slots[selected(shelves, shelf, selection)]))
+    place = mirror.position_of_slot
+    mask = _matching(shelves, shelf, selection)[place]
+    if len(place) != mirror.count:
+        mask &= place >= 0  # what was picked for a slot without an item is that of the last one
+    return Allowed(mask=mask)
 
 
 def _matching(shelves: Shelves, shelf: Shelf, selection: Selection) -> BoolArray:
