@@ -15,14 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from tests.benchmarks import scale
-from tests.benchmarks.map import MAP_STEPS, Numbers, compare_maps
+from tests.benchmarks.map import MAP_STEPS, compare_maps
 
 
 def main() -> None:
@@ -42,9 +40,14 @@ def main() -> None:
     args.run(args)
 
 
+def _place(text: str) -> Path:
+    """A path that processes find which work elsewhere."""
+    return Path(text).resolve()
+
+
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_compare)
-    parser.add_argument("--data", type=Path, help="folder with wordnet.parquet and its ground truth; else made up")
+    parser.add_argument("--data", type=_place, help="folder with wordnet.parquet and its ground truth; else made up")
     parser.add_argument("--rows", type=int, default=100_000, help="items; the goals are about 100,000")
     parser.add_argument(
         "--peers",
@@ -53,9 +56,9 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         help="of chromadb, lancedb, umap, with commas between; hnswlib and duckdb take part in any case",
     )
     parser.add_argument("--repeats", type=int, default=3, help="rounds")
-    parser.add_argument("--keep", "--work", type=Path, help="folder for corpus and stores; default: a temporary one")
+    parser.add_argument("--keep", "--work", type=_place, help="folder for corpus and stores; default: a temporary one")
     parser.add_argument("--reuse", action="store_true", help="the peers' stores, kept from an earlier run with --keep")
-    parser.add_argument("--environments", type=Path, help="folder for the peers' environments; default: the cache's")
+    parser.add_argument("--environments", type=_place, help="folder for the peers' environments; default: the cache's")
     parser.add_argument("--patience", type=float, default=120.0, help="seconds to wait for a machine at rest")
     parser.add_argument("--report", type=Path, help="write a report (Markdown), and all numbers beside it (JSON)")
     parser.add_argument("--plot", type=Path, help="write a plot (SVG)")
@@ -72,13 +75,12 @@ def _compare(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         results = compare(
             args.data,
-            (args.keep or Path(temporary)).resolve(),
+            args.keep or Path(temporary).resolve(),
             peers=args.peers,
             repeats=args.repeats,
             rows=args.rows,
             reuse=args.reuse,
             environments=args.environments or default_folder(),
-            run_map_step=run,
             patience=args.patience,
         )
     print("\n" + report.text(results))
@@ -88,15 +90,15 @@ def _compare(args: argparse.Namespace) -> None:
 
 def _add_map(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_map)
-    parser.add_argument("--data", type=Path, required=True, help="folder with wordnet.parquet and its ground truth")
-    parser.add_argument("--work", type=Path, help="folder for the stores; default: a temporary one")
+    parser.add_argument("--data", type=_place, required=True, help="folder with wordnet.parquet and its ground truth")
+    parser.add_argument("--work", type=_place, help="folder for the stores; default: a temporary one")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 50_000], help="of the maps")
 
 
 def _map(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as temporary:
-        compare_maps(args.data, args.work or Path(temporary), args.sizes, args.repeats, run)
+        compare_maps(args.data, args.work or Path(temporary).resolve(), args.sizes, args.repeats)
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +121,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_import)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--work", type=Path, help="an existing folder with room for the file and the stores")
+    parser.add_argument("--work", type=_place, help="an existing folder with room for the file and the stores")
 
 
 def _import(args: argparse.Namespace) -> None:
@@ -139,16 +141,6 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", choices=sorted(MAP_STEPS))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-
-
-def run(name: str, data: Path, work: Path, extra: Mapping[str, str] | None = None) -> Numbers:
-    """One step of the maps in a fresh process, with ``extra`` in its environment."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    environment |= extra or {}
-    command = [sys.executable, "-m", "tests.benchmarks", "step", name, "--data", str(data), "--work", str(work)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    numbers: Numbers = json.loads(done.stdout.splitlines()[-1])
-    return numbers
 
 
 if __name__ == "__main__":

@@ -13,28 +13,23 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import goals, machine
+from tests.benchmarks import fresh, goals, machine
 from tests.benchmarks.corpus import prepare
 from tests.benchmarks.environments import python_with
+from tests.benchmarks.fresh import Numbers
+from tests.benchmarks.map import run_step
 from tests.benchmarks.peers.asking import KILL, KILLED
 
-ROOT = Path(__file__).parents[2]
 _WRITTEN = "written.json"
 _TABLES = ("pandas==3.1.1", "pyarrow==26.0.1")
 _MAP_ITEMS = 10_000
-
-Numbers = dict[str, float]
-RunStep = Callable[[str, Path, Path, Mapping[str, str]], Numbers]
-"""Runs a step of the maps in a process of its own: name, data, work, additions to the environment."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +131,7 @@ class Comparison:
         """By name of the contestant."""
         ask = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
         return {
-            one.name: self._python(one, "-c", ask, one.distribution).stdout.strip()
+            one.name: fresh.output("-c", ask, one.distribution, python=self._pythons[one.name]).strip()
             if one.packages
             else version(one.distribution)
             for one in self._contestants
@@ -167,19 +162,9 @@ class Comparison:
     def _step(self, one: Contestant, step: str) -> Numbers:
         work = self._folder(one)
         work.mkdir(parents=True, exist_ok=True)
-        done = self._python(one, "-m", f"tests.benchmarks.peers.{one.module}", step, str(self._corpus), str(work))
-        numbers: Numbers = json.loads(done.stdout.splitlines()[-1])
-        return numbers
-
-    def _python(self, one: Contestant, *arguments: str) -> subprocess.CompletedProcess[str]:
-        hidden = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-        environment = {key: value for key, value in os.environ.items() if key not in hidden}
-        command = [str(self._pythons[one.name]), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
-        killed = (-KILL if os.name == "posix" else KILL) if {*KILLED} & {*arguments} else 0
-        if done.returncode != killed or not done.stdout.strip():
-            sys.exit(f"{one.name} {' '.join(arguments[:3])} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
-        return done
+        killed = (-KILL if os.name == "posix" else KILL) if step in KILLED else 0
+        module, python = f"tests.benchmarks.peers.{one.module}", self._pythons[one.name]
+        return fresh.numbers("-m", module, step, str(self._corpus), str(work), python=python, code=killed)
 
     def _steps_of(self, one: Contestant) -> list[str]:
         """Contestants import their own library late, so that their modules can be read here."""
@@ -216,7 +201,6 @@ def compare(
     rows: int = 100_000,
     reuse: bool = False,
     environments: Path,
-    run_map_step: RunStep,
     patience: float = 120.0,
 ) -> Results:
     """Prepare, measure, and hand over the numbers.
@@ -229,38 +213,41 @@ def compare(
         rows: items of the corpus.
         reuse: use the peers' stores of an earlier run; their writing is not measured again.
         environments: folder for the peers' environments.
-        run_map_step: how steps of the maps are run.
         patience: how long to wait until nothing else keeps the machine busy, in seconds.
     """
-    about: dict[str, Any] = {"corpus": prepare(data, work / "corpus", rows)}
+    corpus = prepare(data, work / "corpus", rows)
     chosen = [OURS, *(PEERS[name] for name in PEERS if name in peers or name in RAW)]
     comparison = Comparison(work, work / "corpus", environments, chosen)
-    about |= {
-        "versions": comparison.versions(),
-        "machine": machine.description(),
-        "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "repeats": repeats,
-        "busy before": round(machine.wait_for_quiet(patience), 2),
-    }
+    about: dict[str, Any] = {"corpus": corpus, "versions": comparison.versions(), "repeats": repeats}
+    about |= _circumstances(patience)
     results = Results(about)
     comparison.measure(results, repeats, reuse=reuse)
     if "umap" in peers and data is not None:
         about["versions"][goals.UMAP] = version("umap-learn")
-        _measure_maps(results, data, work / "maps", run_map_step)
+        _measure_maps(results, data, work / "maps")
     about["busy after"] = round(machine.busy_share(), 2)
     return results
 
 
-def _measure_maps(results: Results, data: Path, work: Path, run: RunStep) -> None:
+def _circumstances(patience: float) -> dict[str, Any]:
+    """Where and when, once the machine is at rest."""
+    return {
+        "machine": machine.description(),
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "busy before": round(machine.wait_for_quiet(patience), 2),
+    }
+
+
+def _measure_maps(results: Results, data: Path, work: Path) -> None:
     """First maps of a process, with compiled code on the machine and without; once each, for they take a minute."""
     folder = work / str(_MAP_ITEMS)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    run("map_prepare", data, folder, {})
+    run_step("map_prepare", data, folder)
     for name, step in ((goals.OURS, "map_ours"), (goals.UMAP, "map_default")):
         cache = {"NUMBA_CACHE_DIR": str(folder / f"numba-{step}")}
         for key in ("cold map s", "map s"):
-            numbers = run(step, data, folder, cache)
+            numbers = run_step(step, data, folder, cache)
             results.note(name, key, {key: numbers["picture_s"]})  # from the import on
             print(f"{name:<10} {key:<8} {_brief(numbers)}", flush=True)
 

@@ -9,14 +9,45 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tests.benchmarks import scale_data
 from tests.benchmarks.data import DIMENSION, Corpus, load, load_asked
 from tests.benchmarks.peers.given import METADATA, Condition
 
 FULL = 100_000
 _NEAREST = 10
-_CATEGORIES = {"verb.weather": 0.0007, "noun.event": 0.009, "noun.artifact": 0.099, "noun.act": 0.5, "adj.all": 0.3913}
+_MADE_UP = "made-up topics"
+# WordNet's largest categories after those that are filtered by, in the shares that they have there; the last one
+# has what is left.
+_LEXNAMES = {
+    "verb.weather": 0.0007,
+    "noun.event": 0.009,
+    "noun.artifact": 0.099,
+    "noun.person": 0.094,
+    "noun.plant": 0.068,
+    "noun.animal": 0.064,
+    "noun.act": 0.057,
+    "noun.communication": 0.048,
+    "adj.pert": 0.031,
+    "adv.all": 0.031,
+    "noun.state": 0.03,
+    "noun.location": 0.027,
+    "noun.attribute": 0.026,
+    "noun.substance": 0.025,
+    "noun.cognition": 0.025,
+    "noun.group": 0.022,
+    "noun.food": 0.022,
+    "verb.change": 0.02,
+    "verb.contact": 0.019,
+    "noun.body": 0.017,
+    "verb.communication": 0.013,
+    "verb.motion": 0.012,
+    "noun.time": 0.009,
+    "adj.all": 1.0,
+}
+_FILTERED = 3
 _WORDS = {"river": 0.005, "plant": 0.02}
 
 
@@ -28,7 +59,7 @@ def prepare(data: Path | None, folder: Path, rows: int = FULL) -> dict[str, Any]
         folder: to write to.
         rows: how many items; the first ones of WordNet if these are not all.
     """
-    about = {"corpus": "made up" if data is None else "WordNet", "rows": rows, "dimension": DIMENSION}
+    about = {"corpus": _MADE_UP if data is None else "WordNet", "rows": rows, "dimension": DIMENSION}
     said = folder / "about.json"
     if said.exists() and {name: json.loads(said.read_text()).get(name) for name in about} == about:
         described: dict[str, Any] = json.loads(said.read_text())
@@ -115,35 +146,36 @@ def _first(frame: pd.DataFrame, vectors: np.ndarray[Any, Any], queries: np.ndarr
     return Corpus(frame, vectors, queries, nearest)
 
 
-def made_up(rows: int, seed: int = 7) -> tuple[Corpus, pd.DataFrame]:
-    """WordNet's shape: a cluster of vectors for each category, texts of a few words; and the queries' metadata."""
-    rng = np.random.default_rng(seed)
-    names = np.array(list(_CATEGORIES))
-    centres = rng.standard_normal((len(names), DIMENSION))
+def made_up(rows: int) -> tuple[Corpus, pd.DataFrame]:
+    """Vectors, ids and texts of `scale_data`, with metadata like WordNet's; and the queries' metadata."""
+    made = scale_data.batch(0, rows)
+    vectors, topics = scale_data.queries_with_topics(min(1_000, max(100, rows // 6)))
+    lexname = scale_data.categories(_LEXNAMES)
+    table, score = made.table, made.table["score"].to_numpy()
+    frame = pd.DataFrame(
+        {
+            "document": _with_words(table["document"], score),
+            "lexname": lexname[made.topics],
+            "lemma": [f"topic {topic}" for topic in made.topics],
+            "n_lemmas": 1 + (5 * score).astype(np.int64),
+            "gloss_len": table["length"].to_numpy() * 60 // 440,  # below 60 are 44 %
+        },
+        index=pd.Index(table["id"].to_pandas(), name="id"),
+    )
+    rare = list(_LEXNAMES)[:_FILTERED]
+    frame.loc[frame.index[: len(rare)], "lexname"] = rare  # each exists, however few items there are
+    asked = pd.DataFrame({"lexname": lexname[topics]})
+    for one in (frame, asked):
+        one["pos"] = one["lexname"].str.split(".").str[0]
+    return _first(frame[["document", *METADATA]], made.vectors, vectors), asked
 
-    def drawn(count: int) -> tuple[pd.DataFrame, np.ndarray[Any, np.dtype[np.float32]]]:
-        category = rng.choice(len(names), count, p=list(_CATEGORIES.values()))
-        category[: len(names)] = np.arange(len(names))  # each exists
-        vectors = centres[category] + 1.5 * rng.standard_normal((count, DIMENSION))
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        words = rng.integers(5_000, size=(count, 12))
-        texts = [" ".join(f"word{number}" for number in row) for row in words]
-        for word, share in _WORDS.items():
-            for at in (*np.flatnonzero(rng.random(count) < share), 0):
-                texts[at] += f" {word}"
-        frame = pd.DataFrame(
-            {
-                "document": texts,
-                "pos": pd.Series(names[category]).str.split(".").str[0],
-                "lexname": names[category],
-                "lemma": [f"word{row[0]}" for row in words],
-                "n_lemmas": rng.integers(1, 6, count),
-                "gloss_len": rng.integers(10, 124, count),
-            },
-        )
-        frame.index = pd.Index([f"s{number:06}" for number in range(count)], name="id")
-        return frame[["document", *METADATA]], vectors.astype(np.float32)
 
-    frame, vectors = drawn(rows)
-    asked, asked_vectors = drawn(min(1_000, max(100, rows // 6)))
-    return _first(frame, vectors, asked_vectors), asked
+def _with_words(documents: pa.ChunkedArray, score: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
+    """Each word is in its share of the texts and in the first one, whatever their topic."""
+    texts: list[str] = pc.replace_substring(documents, "river", "canal").to_pylist()
+    least = 0.0
+    for word, share in _WORDS.items():
+        for at in {0, *np.flatnonzero((score >= least) & (score < least + share)).tolist()}:
+            texts[at] += f", {word}"
+        least += share
+    return texts

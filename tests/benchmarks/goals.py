@@ -142,6 +142,7 @@ ROWS = (
     Row("mistakes after these three and a kill", "mistakes", (Goal(0),)),
     Row("new process: import", "import s", (Goal(0.6),)),
     Row("new process: open to first answer", "open s", (Goal(0.1),)),
+    Row("query, first ones of a process", "first queries ms"),
     Row("memory beyond the libraries after all reads", "resident MB", (Goal(450),)),
     Row("of that not shared with files", "anonymous MB"),
     Row("highest on the way", "peak MB"),

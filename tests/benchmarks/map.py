@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tests.benchmarks import fresh
+from tests.benchmarks.fresh import Numbers
+
 if TYPE_CHECKING:
     from chroma_nb import Collection
-
-Numbers = dict[str, float]
-Run = Callable[[str, Path, Path, Mapping[str, str]], Numbers]
 
 _HELD_OUT = 500
 _SAMPLE = 5_000
@@ -197,12 +197,18 @@ MAP_STEPS: dict[str, Callable[[Path, Path], Numbers]] = {
 # the comparison -----------------------------------------------------------------------------------
 
 
-def compare_maps(data: Path, work: Path, sizes: Sequence[int], repeats: int, run: Run) -> None:
+def run_step(name: str, data: Path, work: Path, extra: Mapping[str, str] | None = None) -> Numbers:
+    """One of `MAP_STEPS` in a fresh process, with ``extra`` in its environment."""
+    where = ("--data", str(data), "--work", str(work))
+    return fresh.numbers("-m", "tests.benchmarks", "step", name, *where, extra=extra)
+
+
+def compare_maps(data: Path, work: Path, sizes: Sequence[int], repeats: int) -> None:
     """Every size: cold and warm pictures, interleaved; then what is stored; then quality. Medians at the end."""
     results: dict[tuple[int, str], list[Numbers]] = {}
 
     def note(size: int, name: str, step: str, environment: Mapping[str, str]) -> None:
-        numbers = run(f"map_{step}", data, work / str(size), environment)
+        numbers = run_step(f"map_{step}", data, work / str(size), environment)
         results.setdefault((size, name), []).append(numbers)
         print(f"{size:>8} {name:<14} {numbers}", flush=True)
 

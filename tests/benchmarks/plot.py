@@ -10,6 +10,7 @@ from html import escape
 # Okabe and Ito's colours, which people who see colours differently can tell apart; yellow is too light on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _GREY, _INK = "#DDDDDD", "#222222"
+_INSET = 16  # of the outermost marks
 _MARKS = ("circle", "square", "diamond", "triangle", "inverted", "cross", "bar")
 
 
@@ -32,6 +33,13 @@ class Axis:
         low = math.floor(math.log10(min(values)) + 1e-9)
         high = math.ceil(math.log10(max(values)) - 1e-9)
         return cls(10.0**low, 10.0 ** max(high, low + 1), start, end)
+
+    @classmethod
+    def over(cls, values: Sequence[float], start: float, end: float) -> Axis:
+        """From the least to the greatest of these positive values; of a single one, its decade."""
+        if min(values) == max(values):
+            return cls.around(values, start, end)
+        return cls(min(values), max(values), start, end)
 
     def at(self, value: float) -> float:
         """The pixel of a value."""
@@ -104,24 +112,37 @@ def dots(title: str, rows: Mapping[str, Mapping[str, float]], series: Sequence[s
         series: names in the order of colours.
         unit: of all values: s, or what stands under the axis.
     """
-    left, right, top, step = 260, 30, 74, 24
-    width, height = 900, top + step * len(rows) + 44
+    left, right, top, step = 40 + _width(max(rows, key=len, default="")), 30, 74, 24
+    width, height = max(900, left + 500), top + step * len(rows) + 44
     values = [value for row in rows.values() for value in row.values() if value > 0]
     axis = Axis.around(values or [1.0], left, width - right)
     drawing = Drawing(width, height, title)
     drawing.text(16, 24, title, bold=True)
     _legend(drawing, series, 16, 48)
-    _vertical_grid(drawing, axis, top - 12, height - 36, unit)
+    _vertical_grid(drawing, axis, axis.decades(), (top - 12, height - 36), unit)
     for at, (label, row) in enumerate(rows.items()):
         y = top + step * at + step / 2
         drawing.text(left - 12, y + 4, label, anchor="end")
         shown = [axis.at(value) for value in row.values() if value > 0]
         if shown:
             drawing.line([(min(shown), y), (max(shown), y)], "#BBBBBB", 1.5)
-        for number, name in reversed(list(enumerate(series))):
-            if row.get(name, 0) > 0:
-                drawing.mark(axis.at(row[name]), y, number, f"{name}, {label}: {amount(row[name], unit)}")
+        places = _apart({name: axis.at(row[name]) for name in series if row.get(name, 0) > 0}, y)
+        for name in reversed(places):
+            drawing.mark(*places[name], series.index(name), f"{name}, {label}: {amount(row[name], unit)}")
     return drawing.svg()
+
+
+def _apart(across: Mapping[str, float], y: float) -> dict[str, tuple[float, float]]:
+    """A place (x, y) for each mark, above or below the line where an earlier one would hide it.
+
+    >>> _apart({"a": 10.0, "b": 12.0, "c": 11.0, "d": 30.0}, 100)
+    {'a': (10.0, 100), 'b': (12.0, 93), 'c': (11.0, 107), 'd': (30.0, 100)}
+    """
+    places: dict[str, tuple[float, float]] = {}
+    for name, x in across.items():
+        free = (up for up in (0, -7, 7) if all(math.dist((x, y + up), there) >= 7 for there in places.values()))
+        places[name] = (x, y + next(free, 0))
+    return places
 
 
 def curves(
@@ -135,23 +156,24 @@ def curves(
         across: what x counts.
         unit: of y.
     """
-    left, right, top, bottom, width, height = 70, 230, 50, 50, 900, 520
+    left, top, bottom, width, height = 76, 50, 50, 900, 520
+    right = width - 60 - _width(max(lines, key=len))
     points = [point for line in lines.values() for point in line]
-    x_axis = Axis.around([x for x, _ in points], left, width - right)
+    x_axis = Axis.over([x for x, _ in points], left + _INSET, right - _INSET)
     y_axis = Axis.around([y for _, y in points], height - bottom, top)
     drawing = Drawing(width, height, title)
     drawing.text(16, 24, title, bold=True)
-    _vertical_grid(drawing, x_axis, top, height - bottom + 4, across)
+    _vertical_grid(drawing, x_axis, sorted({x for x, _ in points}), (top, height - bottom + 4), across)
     for value in y_axis.decades():
-        drawing.line([(left, y_axis.at(value)), (width - right, y_axis.at(value))])
+        drawing.line([(left, y_axis.at(value)), (right, y_axis.at(value))])
         drawing.text(left - 6, y_axis.at(value) + 4, amount(value, unit), anchor="end")
-    for number, (name, line) in enumerate(lines.items()):
+    for number, (name, line) in reversed(list(enumerate(lines.items()))):  # the first one lies on top
         places = [(x_axis.at(x), y_axis.at(y)) for x, y in line]
         drawing.line(places, COLOURS[number % len(COLOURS)], 2)
         for (x, y), (_, value) in zip(places, line, strict=True):
             drawing.mark(x, y, number, f"{name}: {amount(value, unit)}")
-        drawing.mark(width - right + 22, top + 12 + 22 * number, number)
-        drawing.text(width - right + 36, top + 16 + 22 * number, name)
+        drawing.mark(right + 22, top + 12 + 22 * number, number)
+        drawing.text(right + 36, top + 16 + 22 * number, name)
     return drawing.svg()
 
 
@@ -159,13 +181,23 @@ def _legend(drawing: Drawing, series: Sequence[str], x: float, y: float) -> None
     for number, name in enumerate(series):
         drawing.mark(x + 6, y - 4, number)
         drawing.text(x + 18, y, name)
-        x += 40 + 7 * len(name)
+        x += 40 + _width(name)
 
 
-def _vertical_grid(drawing: Drawing, axis: Axis, top: float, bottom: float, unit: str) -> None:
-    for value in axis.decades():
-        drawing.line([(axis.at(value), top), (axis.at(value), bottom)])
-        drawing.text(axis.at(value), bottom + 16, amount(value, unit), anchor="middle")
+def _vertical_grid(drawing: Drawing, axis: Axis, values: Sequence[float], ends: tuple[float, float], unit: str) -> None:
+    """Lines from the first of ``ends`` to the second; of labels that would touch, only the first."""
+    free = 0.0
+    for value in values:
+        x, words = axis.at(value), amount(value, unit)
+        drawing.line([(x, end) for end in ends])
+        if x - _width(words) / 2 >= free:
+            drawing.text(x, ends[1] + 16, words, anchor="middle")
+            free = x + _width(words) / 2 + 6
+
+
+def _width(words: str) -> int:
+    """About how many pixels a text takes: fonts differ, so rather more than less."""
+    return 7 * len(words)
 
 
 def amount(value: float, unit: str) -> str:

@@ -11,7 +11,7 @@ topic again few directions, and a little noise in all. On the first 30,000 rows 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -61,10 +61,12 @@ class Batch:
         table: ``id``, ``document``, ``category`` (str), ``length`` (int, 0 to 999), ``score`` (float, 0 to 1) and
             ``checked`` (bool); n rows.
         vectors: float32 (n, 384), of length 1.
+        topics: int64 (n,), 0 to 2999.
     """
 
     table: pa.Table
     vectors: Floats
+    topics: Ints
 
     def frame(self) -> pd.DataFrame:
         """The table as a frame, index ``id``."""
@@ -87,14 +89,32 @@ def batch(start: int, stop: int) -> Batch:
     for block in range(start // BLOCK, max(start // BLOCK + 1, -(-stop // BLOCK))):
         made, at = _block(block), block * BLOCK
         low, high = max(start - at, 0), min(stop - at, BLOCK)
-        parts.append(Batch(made.table.slice(low, high - low), made.vectors[low:high]))
-    return Batch(pa.concat_tables([part.table for part in parts]), np.concatenate([part.vectors for part in parts]))
+        parts.append(Batch(made.table.slice(low, high - low), made.vectors[low:high], made.topics[low:high]))
+    return Batch(
+        pa.concat_tables([part.table for part in parts]),
+        np.concatenate([part.vectors for part in parts]),
+        np.concatenate([part.topics for part in parts]),
+    )
 
 
 def queries(count: int) -> Floats:
     """Vectors (count, 384) of the same kind that no row has."""
+    return queries_with_topics(count)[0]
+
+
+def queries_with_topics(count: int) -> tuple[Floats, Ints]:
+    """These vectors, and the topic of each, int64 (count,)."""
     generator = np.random.default_rng([_SEED, 1])
-    return _vectors(generator, generator.choice(_TOPICS, count, p=_model().sizes))
+    topics = generator.choice(_TOPICS, count, p=_model().sizes)
+    return _vectors(generator, topics), topics
+
+
+def categories(shares: Mapping[str, float]) -> npt.NDArray[np.str_]:
+    """A category for each topic, (3000,), so that each has its share of the rows; the last one has what is left.
+
+    Topics are given out until each category has its share, the scarce ones first.
+    """
+    return np.array(list(shares))[_given_out(_model().sizes, list(shares.values()))]
 
 
 @dataclass(frozen=True)
@@ -118,7 +138,7 @@ def _model() -> _Model:
     return _Model(
         centres=_unit(centres),
         sizes=sizes,
-        categories=_categories(sizes),
+        categories=_given_out(sizes, list(_SHARES.values())),
         shapes=(np.stack(shapes) * _falling(_SPREAD_RANK)[:, None]).astype(np.float32),
     )
 
@@ -129,11 +149,11 @@ def _falling(count: int) -> npt.NDArray[np.float64]:
     return np.asarray(np.sqrt(variances / variances.sum()))
 
 
-def _categories(sizes: npt.NDArray[np.float64]) -> Ints:
-    """The category of each topic: topics are given out until each category has its share, the scarce ones first."""
-    found = np.full(len(sizes), len(_SHARES) - 1)
+def _given_out(sizes: npt.NDArray[np.float64], shares: Sequence[float]) -> Ints:
+    """The number of the share that each topic falls to."""
+    found = np.full(len(sizes), len(shares) - 1)
     order, at = np.argsort(sizes, kind="stable"), 0
-    for number, share in enumerate(list(_SHARES.values())[:-1]):
+    for number, share in enumerate(shares[:-1]):
         given = 0.0
         while given < share:
             given += sizes[order[at]]
@@ -171,7 +191,7 @@ def _block(number: int) -> Batch:
         "score": pa.array(generator.random(BLOCK)),
         "checked": pa.array(generator.random(BLOCK) < 0.5),
     }
-    return Batch(pa.table(columns), _vectors(generator, topics))
+    return Batch(pa.table(columns), _vectors(generator, topics), topics)
 
 
 def _documents(generator: np.random.Generator, topics: Ints, rows: Ints) -> pa.Array:

@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.benchmarks import scale_data
+from tests.benchmarks.fresh import Numbers
+from tests.benchmarks.peers.measuring import Timed, disk, memory, timing
 
 if TYPE_CHECKING:
     import chroma_nb
 
-Numbers = dict[str, float]
 NAME = "docs"
 SETTINGS = {"hnsw:space": "cosine"}
 BATCH = 50_000
@@ -84,7 +85,7 @@ def opening(path: Path, items: int) -> Numbers:
     importlib.import_module("pandas")
     import chroma_nb
 
-    imported, before = time.perf_counter(), memory()
+    before, imported = memory(), time.perf_counter()  # in this order: asking the system takes a while
     with chroma_nb.Client(path) as client:
         hits = client[NAME].query(query)
         answered, first = time.perf_counter(), memory()
@@ -93,9 +94,11 @@ def opening(path: Path, items: int) -> Numbers:
         graph = memory()
     numbers = {"import s": imported - start, "open to first answer ms": (answered - imported) * 1e3}
     for when, then in {"first answer": first, "index at work": graph}.items():
-        for kind in ("anonymous", "mapped"):
-            numbers[f"memory, {when}, {kind} MB"] = (then[kind] - before[kind]) / 2**20
-    return numbers | {"disk MB": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 2**20}
+        more = {kind: then[kind] - before[kind] for kind in then}
+        if more:
+            numbers[f"memory, {when}, anonymous MB"] = more["anonymous MB"]
+            numbers[f"memory, {when}, mapped MB"] = more["resident MB"] - more["anonymous MB"]
+    return numbers | disk(path)
 
 
 def holding(path: Path, items: int) -> Numbers:
@@ -112,8 +115,10 @@ def holding(path: Path, items: int) -> Numbers:
         docs.update(some[["score"]], merge=True)
         gc.collect()
         after = memory()
-    kept = after["anonymous"] - before["anonymous"]
-    return {"columns, anonymous MB": kept / 2**20, "columns, anonymous a row bytes": kept / items}
+    if not before:
+        return {}
+    kept = after["anonymous MB"] - before["anonymous MB"]
+    return {"columns, anonymous MB": kept, "columns, anonymous a row bytes": kept * 1e6 / items}
 
 
 def _query_file(path: Path) -> Path:
@@ -127,7 +132,6 @@ def _query_file(path: Path) -> Path:
 def reads(path: Path, items: int) -> Numbers:
     """Queries and reads with the graph in place."""
     import chroma_nb
-    import chroma_nb.compat
 
     queries = scale_data.queries(1_000)
     found: Numbers = {}
@@ -136,7 +140,7 @@ def reads(path: Path, items: int) -> Numbers:
         docs.create_index()
 
         def measure(name: str, call: Callable[[int], object], repeats: int = 50) -> None:
-            found[f"{name} ms"], found[f"{name} p99 ms"] = _median_ms(call, repeats)
+            found.update(Timed(call, repeats).numbers(name))
 
         measure("query, frame", lambda i: docs.query(queries[i]), 200)
         found["recall"] = _recall(docs, queries[:_TRUTHS])
@@ -152,14 +156,18 @@ def reads(path: Path, items: int) -> Numbers:
         measure("get where 1 %", lambda _: docs.get(where=scale_data.FILTERS["1 %"]), 10)
         measure("peek", lambda _: docs.peek())
         measure("count", lambda _: docs.count())
-    with chroma_nb.compat.PersistentClient(path=str(path)) as face:
-        plain = face.get_collection(NAME)
-        plain.query(query_embeddings=queries[:1])
-        face._store.build_index(plain.id)
-        found["query, dict ms"], found["query, dict p99 ms"] = _median_ms(
-            lambda i: plain.query(query_embeddings=[queries[i]]), 200
-        )
-    return found
+    return found | _dicts(path, queries)
+
+
+def _dicts(path: Path, queries: npt.NDArray[np.float32]) -> Numbers:
+    """Queries as Chroma's lists and dicts."""
+    import chroma_nb.compat
+
+    with chroma_nb.compat.PersistentClient(path=str(path)) as client:
+        docs = client.get_collection(NAME)
+        docs.query(query_embeddings=queries[:1])
+        client._store.build_index(docs.id)
+        return Timed(lambda i: docs.query(query_embeddings=[queries[i]]), 200).numbers("query, dict")
 
 
 def writes(path: Path, items: int) -> Numbers:
@@ -193,43 +201,29 @@ def writes(path: Path, items: int) -> Numbers:
 
 
 def graphs(path: Path, items: int) -> Numbers:
-    """The graph built anew, in memory, beside hnswlib alone; CPU seconds."""
+    """Items added in memory and their graph built, after hnswlib alone has built one; CPU seconds.
+
+    The background builds while items are added, so what adding takes, a few hundredths of the whole, is in it.
+    """
     import hnswlib
 
     import chroma_nb
 
-    client = chroma_nb.Client()
-    docs = client.create_collection(NAME, SETTINGS)
+    parts = list(scale_data.batches(items, BATCH))
     index = hnswlib.Index("cosine", scale_data.DIMENSION)
-    index.init_index(items, M=16, ef_construction=100)
-    raw = 0.0
-    for part in scale_data.batches(items, BATCH):
-        docs.add(part.frame(), embeddings=part.vectors)
-        start = time.process_time()
-        index.add_items(part.vectors)
-        raw += time.process_time() - start
-    start = time.process_time()
-    docs.create_index()
-    return {"graph CPU s": time.process_time() - start, "graph by hnswlib alone CPU s": raw}
-
-
-def memory() -> dict[str, int]:
-    """Bytes of this process that are its own (anonymous), and that are pages of files (mapped)."""
-    values = {}
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]:
-        name, _, rest = line.partition(":")
-        values[name] = int(rest.split()[0]) * 1024
-    return {"anonymous": values["Anonymous"], "mapped": values["Rss"] - values["Anonymous"]}
-
-
-def _median_ms(call: Callable[[int], object], repeats: int) -> tuple[float, float]:
-    """Median and 99th percentile of one call, in milliseconds, after three that do not count."""
-    times = []
-    for number in range(-3, repeats):
-        start = time.perf_counter()
-        call(number % repeats)
-        times.append((time.perf_counter() - start) * 1e3)
-    return float(np.median(times[3:])), float(np.percentile(times[3:], 99))
+    found = Numbers()
+    with timing(found, "graph by hnswlib alone"):
+        index.init_index(items, M=16, ef_construction=100)
+        for part in parts:
+            index.add_items(part.vectors)
+    frames = [part.frame() for part in parts]
+    with chroma_nb.Client() as client:
+        docs = client.create_collection(NAME, SETTINGS)
+        with timing(found, "graph"):
+            for part, frame in zip(parts, frames, strict=True):
+                docs.add(frame, embeddings=part.vectors)
+            docs.create_index()
+    return {name: value for name, value in found.items() if name.endswith("CPU s")}
 
 
 def _filtered_recall(docs: chroma_nb.Collection, queries: npt.NDArray[np.float32], where: dict[str, Any]) -> float:

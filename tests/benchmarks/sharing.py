@@ -8,13 +8,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 import chroma_nb
+from tests.benchmarks.peers.measuring import Timed
 
 _ITEMS = 100_000
 _DIMENSION = 384
@@ -99,7 +99,7 @@ def _measured(client: chroma_nb.Client, who: str, repeats: int) -> Figures:
     def add(_: int) -> None:
         docs.add(ids=new, embeddings=batch, documents=texts)
 
-    def delete(_: int) -> None:
+    def delete(_: object) -> None:
         docs.delete(ids=new)
 
     figures = {
@@ -110,23 +110,13 @@ def _measured(client: chroma_nb.Client, who: str, repeats: int) -> Figures:
             lambda _: docs.get(ids=ids, include=["documents", "metadatas", "embeddings"]), few
         ),
     }
-    figures["add 1,000"] = statistics.median(_timed(add, at, after=delete) for at in range(few))
+    # What is added is deleted at once, outside the time.
+    figures["add 1,000"] = statistics.median(Timed(add, few, warm=0, keep=delete).milliseconds)
     return figures
 
 
 def _median(call: Callable[[int], object], repeats: int) -> float:
-    for at in range(min(repeats, 10)):
-        call(at)
-    return statistics.median(_timed(call, at) for at in range(repeats))
-
-
-def _timed(call: Callable[[int], object], at: int, after: Callable[[int], object] | None = None) -> float:
-    start = time.perf_counter()
-    call(at)
-    took = (time.perf_counter() - start) * 1000
-    if after is not None:
-        after(at)
-    return took
+    return statistics.median(Timed(call, repeats, warm=10).milliseconds)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import chroma_nb
-from tests.benchmarks import corpus, environments, goals, plot, report
+from tests.benchmarks import corpus, environments, fresh, goals, plot, report, scale_data
 from tests.benchmarks.compare import OURS, PEERS, Results
 from tests.benchmarks.goals import ROWS, Goal, Row
 from tests.benchmarks.peers import asking, ours
@@ -127,6 +128,18 @@ def test_a_corpus_is_prepared_once(tmp_path: Path) -> None:
     assert len(np.load(tmp_path / "vectors.npy")) == 130
 
 
+def test_made_up_items_pass_filters_as_the_names_say() -> None:
+    sizes, given_out = scale_data._model().sizes, scale_data.categories(corpus._LEXNAMES)
+    filters = corpus.conditions(pd.DataFrame({"lexname": [], "pos": []}))
+    for percent in (0.07, 0.9, 9.9):
+        (condition,) = filters[f"filter {percent} %"]
+        assert sizes[given_out == condition["value"]].sum() == pytest.approx(percent / 100, abs=1e-4)
+    items = corpus.made_up(2_000)[0].frame
+    assert 0.41 < (items["gloss_len"] < 60).mean() < 0.47
+    assert 0.01 < items["document"].str.contains("plant").mean() < 0.03
+    assert set(corpus._LEXNAMES) & {"verb.weather", "noun.event"} <= set(items["lexname"])
+
+
 # what the numbers say ------------------------------------------------------------------------------------
 
 
@@ -200,6 +213,8 @@ def test_report_says_who_is_ahead_and_what_is_missed() -> None:
     assert "(100x)" in told
     small = report.text(_results(numbers, rows=1_000))
     assert "not judged here" in small
+    assert ("builds none" in told, "builds none" in small) == (False, True)
+    assert doctest.testmod(report) == (0, 1)
 
 
 def test_a_verdict_that_changed_is_told(tmp_path: Path) -> None:
@@ -262,6 +277,24 @@ def test_without_uv_pip_is_used(uv: str | None, tmp_path: Path) -> None:
     assert first[:2] == (["uv", "venv"] if uv else [sys.executable, "-m"])
     assert second[-1] == "thing==1"
     assert "install" in second
+
+
+def test_steps_see_nothing_of_the_environment_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    code = "import json, os; print('told before'); print(json.dumps({key: 1 for key in os.environ}))"
+    seen = fresh.numbers("-c", code, extra={"MORE": "1"})
+    assert "MORE" in seen
+    assert not {"PYTHONPATH", "VIRTUAL_ENV"} & seen.keys()
+    assert Path(fresh.output("-c", "import os; print(os.getcwd())").strip()) == ROOT
+
+
+def test_a_step_that_fails_is_heard() -> None:
+    with pytest.raises(SystemExit, match=r"failed \(3\):\nsaid before\nwhy"):
+        fresh.numbers("-c", "import sys; print('said before', flush=True); print('why', file=sys.stderr); sys.exit(3)")
+    assert fresh.numbers("-c", "print(r'{\"a\": 1}', flush=True); import sys; sys.exit(3)", code=3) == {"a": 1}
+    with pytest.raises(SystemExit, match="failed"):
+        fresh.numbers("-c", "pass")
 
 
 def test_slow_steps_run_less_often() -> None:

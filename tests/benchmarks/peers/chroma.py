@@ -144,17 +144,17 @@ def verify(given: Given) -> Numbers:
 
 
 def opening(given: Given) -> Numbers:
-    """To the first dict."""
-    return asking.measure_opening(_load, partial(_first, given.work / "store", given.first))
+    """To the first dicts."""
+    return asking.measure_opening(given, _load, partial(_asking, given.work / "store"))
 
 
 def _load() -> None:
     import chromadb  # noqa: F401
 
 
-def _first(folder: Path, vector: list[float], _: ExitStack) -> int:
-    answer = _docs(_opened(folder)).query(query_embeddings=[vector], n_results=asking.RESULTS)
-    return len(answer["ids"][0])
+def _asking(folder: Path, _: ExitStack) -> asking.Ask:
+    docs = _docs(_opened(folder))
+    return lambda vector: len(docs.query(query_embeddings=[vector], n_results=asking.RESULTS)["ids"][0])
 
 
 STEPS: asking.Steps = {step.__name__: step for step in (add, reads, changes, verify, opening)}

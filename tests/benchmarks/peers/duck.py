@@ -148,18 +148,18 @@ def verify(given: Given) -> Numbers:
 
 def opening(given: Given) -> Numbers:
     """To the first rows."""
-    return asking.measure_opening(_load, partial(_first, given.work / "store" / "items.duckdb", given.first))
+    return asking.measure_opening(given, _load, partial(_opened, given.work / "store" / "items.duckdb"))
 
 
 def _load() -> None:
     import duckdb  # noqa: F401
 
 
-def _first(file: Path, vector: list[float], stack: ExitStack) -> int:
+def _opened(file: Path, stack: ExitStack) -> asking.Ask:
     import duckdb
 
     connection = stack.enter_context(duckdb.connect(str(file), read_only=True))
-    return len(_Table(connection, len(vector)).query(vector))
+    return lambda vector: len(_Table(connection, len(vector)).query(vector))
 
 
 STEPS: asking.Steps = {step.__name__: step for step in (add, reads, changes, verify, opening)}

@@ -54,7 +54,7 @@ def reads(given: Given) -> Numbers:
 
 def opening(given: Given) -> Numbers:
     """The import, then loading up to the first ids."""
-    return asking.measure_opening(_load, partial(_first, given.work / "store" / "graph.bin", given.first))
+    return asking.measure_opening(given, _load, partial(_opened, given.work / "store" / "graph.bin", len(given.first)))
 
 
 def _load() -> None:
@@ -62,13 +62,13 @@ def _load() -> None:
     import numpy as np  # noqa: F401 - it comes with the first call
 
 
-def _first(file: Path, vector: list[float], _: ExitStack) -> int:
+def _opened(file: Path, dimension: int, _: ExitStack) -> asking.Ask:
     import hnswlib
 
-    index = hnswlib.Index("cosine", len(vector))
+    index = hnswlib.Index("cosine", dimension)
     index.load_index(str(file))
     index.set_ef(_EF)
-    return len(index.knn_query([vector], asking.RESULTS)[0][0])
+    return lambda vector: len(index.knn_query(vector, asking.RESULTS, num_threads=1)[0][0])
 
 
 STEPS: asking.Steps = {step.__name__: step for step in (build, reads, opening)}

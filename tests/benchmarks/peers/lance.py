@@ -148,16 +148,17 @@ def verify(given: Given) -> Numbers:
 
 
 def opening(given: Given) -> Numbers:
-    """To the first list."""
-    return asking.measure_opening(_load, partial(_first, given.work / "store", given.first))
+    """To the first lists."""
+    return asking.measure_opening(given, _load, partial(_asking, given.work / "store"))
 
 
 def _load() -> None:
     import lancedb  # noqa: F401
 
 
-def _first(folder: Path, vector: list[float], _: ExitStack) -> int:
-    return len(_Table(_opened(folder)).query(vector))
+def _asking(folder: Path, _: ExitStack) -> asking.Ask:
+    table = _Table(_opened(folder))
+    return lambda vector: len(table.query(vector))
 
 
 STEPS: asking.Steps = {step.__name__: step for step in (add, build, reads, changes, verify, opening)}

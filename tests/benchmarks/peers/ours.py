@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.peers import asking
 from tests.benchmarks.peers.given import Given
-from tests.benchmarks.peers.measuring import Numbers, Ticker, Timed, disk, timing
+from tests.benchmarks.peers.measuring import Numbers, Ticker, Timed, disk, percentiles, timing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,22 +87,12 @@ def busy(given: Given) -> Numbers:
         found["busy gap ms"] = ticker.stop()
     shares, weights = [given.recall("query", answers) for answers in kept], [len(answers) for answers in kept]
     found["busy recall"] = sum(map(operator.mul, shares, weights)) / sum(weights)
-    return found | _percentiles("busy", milliseconds)
+    return found | percentiles("busy", milliseconds) | {"busy longest ms": max(milliseconds)}
 
 
 def _building() -> bool:
     """Whether the background is at work."""
     return any(thread.name == "chroma_nb indexer" for thread in threading.enumerate())
-
-
-def _percentiles(name: str, milliseconds: list[float]) -> Numbers:
-    import numpy as np
-
-    return {
-        f"{name} ms": float(np.median(milliseconds)),
-        f"{name} p99 ms": float(np.percentile(milliseconds, 99)),
-        f"{name} longest ms": max(milliseconds),
-    }
 
 
 class Frames:
@@ -197,19 +187,19 @@ def verify(given: Given) -> Numbers:
 
 
 def opening(given: Given) -> Numbers:
-    """To the first frame."""
-    return asking.measure_opening(_load, partial(_first, given.work / "store", given.first))
+    """To the first frames."""
+    return asking.measure_opening(given, _load, partial(_opened, given.work / "store"))
 
 
 def _load() -> None:
     import chroma_nb  # noqa: F401
 
 
-def _first(folder: Path, vector: list[float], stack: ExitStack) -> int:
+def _opened(folder: Path, stack: ExitStack) -> asking.Ask:
     import chroma_nb
 
-    client = stack.enter_context(chroma_nb.Client(folder))
-    return len(client["docs"].query(vector))
+    docs = stack.enter_context(chroma_nb.Client(folder))["docs"]
+    return lambda vector: len(docs.query(vector))
 
 
 STEPS: asking.Steps = {step.__name__: step for step in (add, build, busy, reads, changes, verify, opening)}
