@@ -21,7 +21,7 @@ from chroma_nb.errors import (
 from chroma_nb.exploring import Explorable
 from chroma_nb.exporting import Exportable
 from chroma_nb.functions import NOT_GIVEN, Embedder
-from chroma_nb.progress import PATIENCE, bar
+from chroma_nb.progress import PATIENCE, BriefInterrupts, bar
 from chroma_nb.store.protocol import Progress, Store
 from chroma_nb.types import CollectionInfo, Hits, Matrix, MetadataValue, Records, Selection
 
@@ -97,7 +97,8 @@ class Collection(Explorable, Exportable):
         fresh = given.take(np.flatnonzero(~known)) if known.any() else given
         added = 0
         if len(fresh):
-            embedded, function = self._embedded(fresh)
+            with BriefInterrupts():
+                embedded, function = self._embedded(fresh)
             with self._writing("adding to") as move:
                 added = self._store.add(self.id, embedded, function=function, progress=move)
         if added < len(given):
@@ -132,7 +133,8 @@ class Collection(Explorable, Exportable):
         given = arguments.records(ids, embeddings, metadatas, documents, columns)
         function = None
         if self._store.known(self.id, given.ids.to_pylist()).all():  # or else `update` says what is missing
-            given, function = self._with_some_vectors(given)
+            with BriefInterrupts():
+                given, function = self._with_some_vectors(given)
         with self._writing("updating") as move:
             self._store.update(self.id, given, merge=merge, function=function, progress=move)
 
@@ -150,7 +152,8 @@ class Collection(Explorable, Exportable):
         """Update the items that exist and add the others; arguments as in `add` and `update`."""
         given = arguments.records(ids, embeddings, metadatas, documents, columns)
         arguments.need_content(given)
-        embedded, function = self._embedded(given)
+        with BriefInterrupts():
+            embedded, function = self._embedded(given)
         with self._writing("upserting to") as move:
             self._store.upsert(self.id, embedded, merge=merge, function=function, progress=move)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chroma_nb import frames
-from chroma_nb.progress import bars
+from chroma_nb.progress import BriefInterrupts, bars
 from chroma_nb.projection import Projection, Projector, computed
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from chroma_nb.collection import Collection
     from chroma_nb.store.protocol import Store
+
+_STAGES = {"prepare": "preparing (the first time, up to a minute)"}  # where the name alone does not tell what is done
 
 
 class Explorable(ABC):
@@ -176,7 +178,8 @@ class Explorable(ABC):
         c   3.0  0.0
         """
         projector = Projector(self._store, self.id, method, n_neighbors, min_dist, engine, seed)
-        made = projected(projector, self.name, refresh=refresh)
+        with BriefInterrupts():
+            made = projected(projector, self.name, refresh=refresh)
         attrs = {"collection": self.name, "call": "project", "method": made.method}
         return frames.map_frame(made.snapshot.ids, made.xy, attrs)
 
@@ -193,4 +196,4 @@ def projected(projector: Projector, name: str, *, refresh: bool) -> Projection:
     if made is not None:
         return made
     with bars(f"map of {name}") as move:
-        return computed(projector, lambda stage: move(stage.name, stage.done, stage.total))
+        return computed(projector, lambda stage: move(_STAGES.get(stage.name, stage.name), stage.done, stage.total))

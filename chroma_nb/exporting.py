@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chroma_nb import arguments, arrow
 from chroma_nb.errors import MissingDependencyError
+from chroma_nb.progress import BriefInterrupts
 
 if TYPE_CHECKING:
     import uuid
@@ -141,9 +142,10 @@ class Exportable(ABC):
         from chroma_nb.migrate import exporting
 
         selection = arguments.selection(None, where, where_document)
-        return exporting.export(
-            self._store, self.id, Path(path), selection, embeddings=embeddings, batch_size=batch_size
-        )
+        with BriefInterrupts():
+            return exporting.export(
+                self._store, self.id, Path(path), selection, embeddings=embeddings, batch_size=batch_size
+            )
 
 
 def _included(embeddings: bool) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chroma_nb import frames, rules
 from chroma_nb.errors import CollectionNotFoundError, InvalidArgumentError
 from chroma_nb.functions import NOT_GIVEN, Embedder
+from chroma_nb.progress import BriefInterrupts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,9 +74,11 @@ class Movable(ABC):
             raise InvalidArgumentError(f"copy_to takes another client, got {other!r}")
         from chroma_nb import copying
 
-        return frames.copied_frame(
-            copying.copy(self._store, other._store, collections, batch_size=batch_size, on_conflict=on_conflict)
-        )
+        with BriefInterrupts():
+            reports = copying.copy(
+                self._store, other._store, collections, batch_size=batch_size, on_conflict=on_conflict
+            )
+        return frames.copied_frame(reports)
 
     def import_directory(
         self,
@@ -129,8 +132,8 @@ class Movable(ABC):
         """
         from chroma_nb.migrate import importing
 
-        return frames.imported_frame(
-            importing.import_directory(
+        with BriefInterrupts():
+            reports = importing.import_directory(
                 path,
                 self._store,
                 collections,
@@ -138,7 +141,7 @@ class Movable(ABC):
                 duplicates=duplicates,
                 batch_size=batch_size,
             )
-        )
+        return frames.imported_frame(reports)
 
     def import_file(
         self,
@@ -202,16 +205,17 @@ class Movable(ABC):
 
         asked = files_columns.asked(id, document, embedding, metadata)
         name, embedder = self._filled(collection)
-        report = files.import_file(
-            os.fspath(path),
-            name,
-            self._store,
-            asked,
-            embedder.embed,
-            on_conflict=on_conflict,
-            duplicates=duplicates,
-            batch_size=batch_size,
-        )
+        with BriefInterrupts():
+            report = files.import_file(
+                os.fspath(path),
+                name,
+                self._store,
+                asked,
+                embedder.embed,
+                on_conflict=on_conflict,
+                duplicates=duplicates,
+                batch_size=batch_size,
+            )
         return frames.imported_frame([report])
 
     def _filled(self, collection: str | Collection) -> tuple[str, Embedder]:
@@ -249,4 +253,6 @@ class Movable(ABC):
         """
         from chroma_nb.migrate import legacy_writing
 
-        return frames.exported_frame(legacy_writing.export_chroma(self._store, Path(path), collections))
+        with BriefInterrupts():
+            reports = legacy_writing.export_chroma(self._store, Path(path), collections)
+        return frames.exported_frame(reports)

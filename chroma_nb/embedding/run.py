@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from chroma_nb.embedding.spec import EmbeddingFunction, name_of
 from chroma_nb.errors import ChromaNbError, EmbeddingFunctionError, InvalidDimensionError
+from chroma_nb.progress import bar
 
 Matrix: TypeAlias = npt.NDArray[np.float32]
 
@@ -88,14 +89,13 @@ def _callable(ef: EmbeddingFunction, *, query: bool) -> Callable[[list[str]], An
 
 
 def _with_bar(call: Callable[[list[str]], Any], label: str, texts: list[str]) -> Matrix:
-    from tqdm.auto import tqdm
-
     parts: list[Matrix] = []
-    with tqdm(total=len(texts), desc=f"Embedding ({label})", unit="text") as bar:
+    with bar(f"embedding ({label})", "texts") as move:
+        move(0, len(texts))
         for start in range(0, len(texts), SLICE):
             part = texts[start : start + SLICE]
             parts.append(_call(call, label, part))
-            bar.update(len(part))
+            move(start + len(part), len(texts))
     sizes = sorted({part.shape[1] for part in parts})
     if len(sizes) > 1:
         raise _complaint(label, f"returned vectors of different dimensions: {_listing(sizes)}.")

@@ -39,12 +39,12 @@ def translated(path: Path | None) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         if "KeyboardInterrupt" in str(error):  # raised while DuckDB read one of our tables
-            raise KeyboardInterrupt from error
+            raise KeyboardInterrupt from None
         raise _translate(error, path) from error
     except RuntimeError as error:
         # So DuckDB 2 reports Ctrl-C (an interrupted kernel) while it works.
         if type(error) is RuntimeError and "nterrupted" in str(error):
-            raise KeyboardInterrupt from error
+            raise KeyboardInterrupt from None
         raise
     except OSError as error:
         if isinstance(error, ChromaNbError):

@@ -17,7 +17,7 @@ from chroma_nb.types import ARROW_TYPES, IntArray, Kind
 
 _BATCH = "chroma_nb_batch"
 # Of one statement: a long one says nothing of how far it is.
-_INSERTED_ROWS = 131_072
+_WRITTEN_ROWS = 131_072
 
 
 class ItemTables:
@@ -35,23 +35,30 @@ class ItemTables:
         """
         names = ", ".join(f'"{name}"' for name in columns)
         count = len(columns["row"])
-        for start in range(0, count, _INSERTED_ROWS):
-            with self._batch({name: column.slice(start, _INSERTED_ROWS) for name, column in columns.items()}):
+        for start in range(0, count, _WRITTEN_ROWS):
+            with self._batch({name: column.slice(start, _WRITTEN_ROWS) for name, column in columns.items()}):
                 self._connection.execute(f"INSERT INTO {items_table(number)} ({names}) SELECT {names} FROM {_BATCH}")
             if told is not None:
-                told(min(start + _INSERTED_ROWS, count))
+                told(min(start + _WRITTEN_ROWS, count))
 
-    def update(self, number: int, columns: Mapping[str, pa.Array]) -> None:
-        """Change columns of the items named by the column ``row``."""
+    def update(self, number: int, columns: Mapping[str, pa.Array], told: Callable[[int], None] | None = None) -> None:
+        """Change columns of the items named by the column ``row``.
+
+        ``told`` is called with the number of items changed so far.
+        """
         names = [name for name in columns if name != "row"]
         if not names:
             return
         changes = ", ".join(f'"{name}" = batch."{name}"' for name in names)
-        with self._batch(columns):
-            self._connection.execute(
-                f"UPDATE {items_table(number)} AS items SET {changes} FROM {_BATCH} AS batch "
-                'WHERE items."row" = batch."row"'
-            )
+        count = len(columns["row"])
+        for start in range(0, count, _WRITTEN_ROWS):
+            with self._batch({name: column.slice(start, _WRITTEN_ROWS) for name, column in columns.items()}):
+                self._connection.execute(
+                    f"UPDATE {items_table(number)} AS items SET {changes} FROM {_BATCH} AS batch "
+                    'WHERE items."row" = batch."row"'
+                )
+            if told is not None:
+                told(min(start + _WRITTEN_ROWS, count))
 
     def delete(self, number: int, rows: IntArray) -> None:
         """Remove items and their sparse metadata."""

@@ -69,7 +69,7 @@ def write(
     added = _new_places(state, new, old)
     places = changes.merged_places(state.places, added)
     with shelves.committing(entry.info.id):
-        vectors_told, rows_told = _halves(progress, new, old)
+        vectors_told, old_told, new_told = _tellers(progress, new, old)
         slots = _write_vectors(shelves, shelf, entry, new, old, vectors_told)
         rows = entry.next_row + np.arange(0 if new is None else len(new))
         recorded = entry.info.embedding_function or function
@@ -83,9 +83,10 @@ def write(
             mirror = state.mirror
             if old is not None:
                 moved = None if slots.old is None else slots.old[order]
-                mirror = _alter(catalog, State(entry, places, mirror), positions, old.take(order), moved, merge=merge)
+                rest = replace(old, embeddings=None).take(order)
+                mirror = _alter(catalog, State(entry, places, mirror), positions, rest, moved, old_told, merge=merge)
             if new is not None:
-                mirror = _insert(catalog, State(entry, places, mirror), new, rows, slots.new, rows_told)
+                mirror = _insert(catalog, State(entry, places, mirror), new, rows, slots.new, new_told)
             catalog.save_entry(after)
         shelves.entries[entry.info.id] = after
         shelf.state = State(after, places, mirror)
@@ -174,12 +175,20 @@ def _new_places(state: State, *batches: Records | None) -> dict[tuple[str, Kind]
     return schema.place_keys(state.places, counts, items)
 
 
-def _halves(progress: Progress | None, new: Records | None, old: Records | None) -> tuple[Told, Told]:
-    """What to tell of vectors written and of rows inserted: to an item belong both."""
+def _tellers(progress: Progress | None, new: Records | None, old: Records | None) -> tuple[Told, Told, Told]:
+    """What to tell of vectors written, then of old rows changed, then of new ones inserted."""
     if progress is None:
-        return None, None
-    total = sum(len(batch) for batch in (new, old) if batch is not None)
-    return lambda vectors: progress(vectors // 2, total), lambda rows: progress((total + rows) // 2, total)
+        return None, None, None
+    batches = [batch for batch in (old, new) if batch is not None]
+    total = sum(map(len, batches))
+    vectors = sum(len(batch) for batch in batches if batch.embeddings is not None)
+    changed = 0 if old is None else len(old)
+
+    def told(before: int) -> Callable[[int], None]:
+        # Its vector is one half of an item, its row the other.
+        return lambda count: progress((before + count) * total // max(1, vectors + total), total)
+
+    return told(0), told(vectors), told(vectors + changed)
 
 
 def _write_vectors(
@@ -209,13 +218,20 @@ def _insert(
 
 
 def _alter(
-    catalog: Catalog, state: State, positions: IntArray, batch: Records, slots: IntArray | None, *, merge: bool
+    catalog: Catalog,
+    state: State,
+    positions: IntArray,
+    batch: Records,
+    slots: IntArray | None,
+    told: Told = None,
+    *,
+    merge: bool,
 ) -> Mirror:
     change = changes.alteration(batch, state.places, state.mirror, positions, merge=merge)
     columns = {"row": pa.array(state.mirror.rows[positions]), **change.columns}
     if slots is not None:
         columns["slot"] = pa.array(slots)
-    catalog.items.update(state.entry.number, columns)
+    catalog.items.update(state.entry.number, columns, told)
     mirror = state.mirror.change(positions, change.columns, state.types)
     if slots is not None:
         mirror = mirror.move(positions, slots)

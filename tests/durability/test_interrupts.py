@@ -20,7 +20,7 @@ from chroma_nb.store import items, vectors
 from tests.durability import workload
 workload.set_threshold("chroma_nb.store.search.EXACT_ELEMENTS", 100_000)
 vectors._PART_BYTES = {_ITEMS * _DIMENSION * 4 // 40}
-items._INSERTED_ROWS = {_ITEMS // 40}
+items._WRITTEN_ROWS = {_ITEMS // 40}
 """
 # In an owner, which does not halt with the bar of another process: amid vectors, or amid rows, it waits for the
 # interrupt there. To tell somebody who has gone raises.
@@ -40,6 +40,7 @@ def lingering(method, what):
     return call
 vectors.FileVectors.write = lingering(vectors.FileVectors.write, "vectors")
 items.ItemTables.insert = lingering(items.ItemTables.insert, "rows")
+items.ItemTables.update = lingering(items.ItemTables.update, "rows")
 """
 _CLIENT = """
 import chroma_nb, json, numpy as np, pandas as pd
@@ -134,9 +135,10 @@ def test_adding(notebook: Notebook, call: str, amid: str) -> None:
     assert notebook.state() == _WHOLE
 
 
-def test_updating(notebook: Notebook) -> None:
+@pytest.mark.parametrize("amid", ["vectors", "rows"])
+def test_updating(notebook: Notebook, amid: str) -> None:
     notebook.run(_ADD)
-    notebook.interrupted("docs.update(frame + 7, embeddings=-matrix)", "updating docs")
+    notebook.interrupted("docs.update(frame + 7, embeddings=-matrix)", "updating docs", amid)
     assert notebook.state() == _WHOLE, "the old vectors, and the old metadata"
     notebook.run("docs.update(frame + 7, embeddings=-matrix); docs.update(frame, embeddings=matrix)")
     assert notebook.state() == _WHOLE

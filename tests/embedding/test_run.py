@@ -164,8 +164,8 @@ def test_progress_calls_in_slices_and_keeps_the_order(capsys: pytest.CaptureFixt
     assert matrix[:, 0].tolist() == list(range(1_100))
     assert sizes == [256] * 4 + [76]
     shown = capsys.readouterr().err
-    assert "Embedding (slow)" in shown
-    assert "1100/1100" in shown
+    assert "embedding (slow)" in shown
+    assert "1,100/1,100 [" in shown
 
 
 @pytest.mark.parametrize(("count", "progress"), [(1_000, True), (1_100, False)])

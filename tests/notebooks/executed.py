@@ -80,8 +80,8 @@ class Run:
 
 
 def is_progress(output: Any) -> bool:
-    """Whether an output is a bar of tqdm, in whichever form it comes."""
-    return "it/s]" in str(output) or "?/s]" in str(output) or "text/s]" in str(output)
+    """Whether an output is the empty place of a bar that is gone."""
+    return output.output_type == "display_data" and not any(output.data.values())
 
 
 def series(text: str) -> dict[str, str]:
