@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
-# Asking each time costs 15 us.
-CORES = os.cpu_count() or 1
+# Those that this process may use; asking each time costs 15 us.
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
@@ -35,9 +36,11 @@ def on_all_cores(work: Callable[[Iterator[_Piece]], _Result], pieces: Sequence[_
     others = min(CORES, len(pieces)) - 1
     if others < 1:
         return [work(left)]
+    futures: list[Future[_Result]] = []
     with ThreadPoolExecutor(others) as pool:
-        futures = [pool.submit(work, left) for _ in range(others)]
         try:
+            with suppress(RuntimeError):  # no threads any more, as the program ends: this one does it all
+                futures += (pool.submit(work, left) for _ in range(others))
             results = [work(left)]
         finally:
             left.stop()  # an interrupt ends all of them

@@ -23,7 +23,7 @@ from chroma_nb.types import BoolArray, IntArray, Matrix, Metric
 # Rows gathered at once: the copy stays in the cache between being made and being multiplied.
 _GATHER_ROWS = 512
 # More than so many are gathered on all cores: for fewer, starting threads costs what it saves.
-_ALONE_ROWS = 2048
+_ALONE_ROWS = 6144
 # Rows of a block when many queries are asked at once; scores of a block stay below 32 MB.
 _BLOCK_SCORES = 8_000_000
 _LENGTH_ROWS = 8192

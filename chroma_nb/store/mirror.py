@@ -44,9 +44,10 @@ class Chunk:
 
     def coded(self, name: str) -> Coded | None:
         """The column of that name, which is there, as numbers of its distinct values; None if most of them differ."""
-        if name not in self._coded:
-            self._coded[name] = Coded.of(self.columns[name])
-        return self._coded[name]
+        known = self._coded
+        if name not in known:
+            known[name] = Coded.of(self.columns[name])
+        return known[name]
 
     @cached_property
     def _coded(self) -> dict[str, Coded | None]:

@@ -27,7 +27,7 @@ def selected(shelves: Shelves, shelf: Shelf, selection: Selection) -> IntArray:
 def allowed(shelves: Shelves, shelf: Shelf, selection: Selection) -> Allowed:
     """The slots of the selected items."""
     mirror = shelf.state.mirror
-    if selection.ids is not None or selection.where is None:
+    if selection.ids is not None or selection.where is None or mirror.count == 0:
         return Allowed(slots=np.unique(mirror.slots[selected(shelves, shelf, selection)]))
     place = mirror.position_of_slot
     mask = _matching(shelves, shelf, selection)[place]

@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from chroma_nb.types import BoolArray, IntArray
 
-# Bytes compared at once: what numpy makes of them stays in the cache.
+# Bytes compared at once: what numpy makes of them stays in the cache, and small.
 _PIECE = 1 << 18
-# How rare bytes are is seen in so many; where more than this share of them would have to be looked at, Arrow is faster.
-_SAMPLE = 1 << 12
+# How rare bytes are is seen in so many stretches of so many bytes; where more than this share of them would have to be
+# looked at, Arrow is faster.
+_SAMPLES, _SAMPLE = 16, 256
 _MOST_LOOKED_AT = 0.01
 _WORD = 8
 
@@ -42,31 +43,16 @@ class Needle:
         """Of a pattern to be looked for in texts like these; None: Arrow finds it faster.
 
         Args:
-            texts: Arrow ``large_string``; only the first ones are looked at.
+            texts: Arrow ``large_string``; only some of them are looked at.
             pattern: what to look for.
         """
-        stretch = _stretch(texts)[1][:_SAMPLE]
+        stretch = _sample(_stretch(texts)[1])
         text = np.frombuffer(pattern.encode(errors="surrogatepass"), dtype=np.uint8)
         if not len(text) or not len(stretch):
             return None
         order = np.argsort(np.bincount(stretch, minlength=256)[text], kind="stable")
         needle = cls(text, tuple(order.tolist()))
-        return needle if len(needle.candidates(stretch)) <= _MOST_LOOKED_AT * len(stretch) else None
-
-    def candidates(self, stretch: _Bytes) -> IntArray:
-        """Where the two rarest bytes stand, as the places where the text would begin, ascending."""
-        last = len(stretch) - len(self.text)
-        if last < 0:
-            return np.empty(0, dtype=np.int64)
-        first, second = self.order[0], self.order[min(1, len(self.order) - 1)]
-        found = []
-        for start in range(0, last + 1, _PIECE):
-            stop = min(start + _PIECE, last + 1)
-            hit = stretch[start + first : stop + first] == self.text[first]
-            if second != first:
-                hit &= stretch[start + second : stop + second] == self.text[second]
-            found.append(_nonzero(hit) + start)
-        return np.concatenate(found)
+        return needle if len(needle._candidates(stretch)) <= _MOST_LOOKED_AT * len(stretch) else None
 
     def within(self, texts: pa.Array) -> BoolArray:
         """Which texts (Arrow ``large_string``) contain it, bool (n,); nulls do not.
@@ -76,16 +62,42 @@ class Needle:
         array([ True, False, False, False])
         """
         stops, stretch = _stretch(texts)
-        at = self.candidates(stretch)
-        for place in self.order[2:]:
-            at = at[stretch[at + place] == self.text[place]]
         found = np.zeros(len(texts), dtype=np.bool_)
-        rows = np.searchsorted(stops, at, side="right") - 1
-        # Not what begins in one text and ends in the next.
-        found[rows[at + len(self.text) <= stops[rows + 1]]] = True
+        overlap = len(self.text) - 1
+        for start in range(0, len(stretch) - overlap, _PIECE):
+            at = self._places(stretch[start : start + _PIECE + overlap]) + start
+            rows = np.searchsorted(stops, at, side="right") - 1
+            # Not what begins in one text and ends in the next.
+            found[rows[at + len(self.text) <= stops[rows + 1]]] = True
         if texts.null_count:
             found &= texts.is_valid().to_numpy(zero_copy_only=False)
         return found
+
+    def _places(self, stretch: _Bytes) -> IntArray:
+        """Where the text begins in some bytes, ascending."""
+        at = self._candidates(stretch)
+        for place in self.order[2:]:
+            at = at[stretch[at + place] == self.text[place]]
+        return at
+
+    def _candidates(self, stretch: _Bytes) -> IntArray:
+        """Where it would begin, as its two rarest bytes stand there."""
+        count = len(stretch) - len(self.text) + 1
+        if count <= 0:
+            return np.empty(0, dtype=np.int64)
+        first, second = self.order[0], self.order[min(1, len(self.order) - 1)]
+        hit = stretch[first : first + count] == self.text[first]
+        if second != first:
+            hit &= stretch[second : second + count] == self.text[second]
+        return _nonzero(hit)
+
+
+def _sample(stretch: _Bytes) -> _Bytes:
+    """Some bytes, evenly from everywhere."""
+    if len(stretch) <= _SAMPLES * _SAMPLE:
+        return stretch
+    starts = np.linspace(0, len(stretch) - _SAMPLE, _SAMPLES).astype(np.int64)
+    return np.take(stretch, (starts[:, None] + np.arange(_SAMPLE)).ravel())
 
 
 def _stretch(texts: pa.Array) -> tuple[IntArray, _Bytes]:

@@ -33,10 +33,11 @@ def test_what_passes_is_what_would_pass_one_by_one(listed: list[str | None], wan
 
 def test_what_differs_much_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Coded.of(pa.array([f"page {n}" for n in range(5000)])) is None
-    few_at_first = ["same"] * 2000 + [f"page {n}" for n in range(5000)]
-    assert Coded.of(pa.array(few_at_first)) is not None
+    assert Coded.of(pa.array(["same"] * 2000 + [f"page {n}" for n in range(5000)])) is None
+    mostly_the_same = pa.array(["same"] * 10_000 + [f"page {n}" for n in range(5000)])
+    assert Coded.of(mostly_the_same) is not None
     monkeypatch.setattr(coding, "_MOST_VALUES", 4000)
-    assert Coded.of(pa.array(few_at_first)) is None
+    assert Coded.of(mostly_the_same) is None
 
 
 def test_as_many_values_as_have_numbers() -> None:

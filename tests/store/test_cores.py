@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +72,15 @@ def test_an_interrupt_stops_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         on_all_cores(work, range(10_000))
     assert 0 < len(done) < 1_000
+
+
+def test_after_the_end_of_the_main_thread(tmp_path: Path) -> None:
+    program = tmp_path / "ending.py"
+    program.write_text(
+        "import atexit\n"
+        "from chroma_nb.store import cores\n"
+        "cores.CORES = 3\n"
+        "atexit.register(lambda: print(cores.on_all_cores(sum, range(10))))\n"
+    )
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("[45]\n", "")

@@ -87,9 +87,30 @@ def test_filters_match_on_disk_before_and_after_opening_again(disk: Backend, lay
     for _ in range(2):
         for ids_, where, where_document in selections:
             chosen = {"ids": ids_, "where": where, "where_document": where_document}
-            assert items_in(collection, **chosen) == selected(items, **chosen)
+            expected = selected(items, **chosen)
+            assert items_in(collection, **chosen) == expected
+            hits = collection.query([0.0] * DIMENSION, n_results=len(items), **chosen)
+            assert sorted(hits.index) == sorted(item.id for item in expected)
         collection = disk.reopen().get_collection(name)
     disk.client.delete_collection(name)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"where": {"k": "x"}},
+        {"where_document": {"$contains": "ri"}},
+        {"where_document": {"$regex": "ri"}},
+        {"ids": ["a", "b"]},
+    ],
+)
+def test_of_items_that_are_gone_none_passes(disk: Backend, chosen: dict[str, Any]) -> None:
+    collection = disk.client.create_collection(fresh_name(), embedding_function=None)
+    collection.add(["a", "b"], [[1.0, 0.0], [0.0, 1.0]], [{"k": "x"}, {"k": "y"}], ["river", "lake"])
+    collection.delete(["a", "b"])
+    for _ in range(2):
+        assert len(collection.query([1.0, 0.0], **chosen)) == 0
+        collection = disk.reopen().get_collection(collection.name)
 
 
 @few

@@ -46,6 +46,13 @@ def test_across_the_pieces_that_are_compared_at_once(piece: int, at: int, patter
         assert _found(pa.array([text, "x" * 300, text], pa.large_string()), pattern) == [True, False, True]
 
 
+def test_what_is_rare_only_in_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    texts = pa.array(["a house " * 1000, *["queue quay quiz " * 400] * 60], pa.large_string())
+    assert Needle.among(texts, "qu") is None
+    assert Needle.among(texts, "q") is None
+
+
 def test_not_what_begins_in_one_text_and_ends_in_the_next() -> None:
     assert _found(pa.array(["a ri", "ver", "", "river", "r", "iver"], pa.large_string()), "river") == [
         False,
