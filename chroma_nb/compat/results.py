@@ -26,8 +26,9 @@ def get_result(records: Records) -> GetResult:
 
 def query_result(hits: Hits, *, distances: bool) -> QueryResult:
     """Hits as ``query`` returns them: one inner list for each query, also where nothing was found."""
-    counts = np.bincount(hits.query, minlength=hits.queries)
-    bounds = [0, *np.cumsum(counts).tolist()]
+    bounds = [0, len(hits.query)]
+    if hits.queries != 1:
+        bounds = [0, *np.cumsum(np.bincount(hits.query, minlength=hits.queries)).tolist()]
     found = get_result(hits.records)
     return {
         "ids": _split(found["ids"], bounds),

@@ -186,13 +186,13 @@ class LocalStore(Written):
             space.graph = shelf.graph
         found = nearest(space, vectors, n_results, among, force_exact=exact)
         self._indexer.wake(shelf)
-        counts = [len(slots) for slots, _ in found]
-        positions = space.position_of_slot[np.concatenate([slots for slots, _ in found])]
+        slots, distances = (np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*found, strict=True))
+        counts = [len(one) for one, _ in found]
         return Hits(
-            records=state.records(positions, include, space.vectors),
+            records=state.records(space.position_of_slot[slots], include, space.vectors),
             query=np.repeat(np.arange(len(found)), counts),
             rank=np.concatenate([np.arange(count) for count in counts]),
-            distance=np.concatenate([distances for _, distances in found]),
+            distance=distances,
             queries=len(found),
         )
 

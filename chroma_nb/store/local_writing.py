@@ -89,7 +89,7 @@ class Written(ABC):
         """Update the items that exist, add the others."""
         with self._open(writing=True):
             known = self.known(collection, batch.ids.to_pylist())
-            new, old = (batch.take(np.flatnonzero(mask)) if mask.any() else None for mask in (~known, known))
+            new, old = (_part(batch, mask) for mask in (~known, known))
             if len(batch):
                 self._write(collection, function, new=new, old=old, merge=merge, progress=progress)
 
@@ -127,3 +127,10 @@ class Written(ABC):
         else:
             self._indexer.seek(shelf)
             self._indexer.wake(shelf)
+
+
+def _part(batch: Records, mask: BoolArray) -> Records | None:
+    """Some rows, without a copy if they are all; None if there are none."""
+    if not mask.any():
+        return None
+    return batch if mask.all() else batch.take(np.flatnonzero(mask))

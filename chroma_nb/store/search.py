@@ -246,7 +246,7 @@ def _by_graph(space: Space, queries: Matrix, k: int, allowed: Allowed | None) ->
     else:
         # The graph may grow meanwhile; what it gains is not in this state.
         found = _filtered(graph, queries, wanted, allowed.mask(slots), covered / upto)
-    hits = np.concatenate([*found.values(), np.empty(0, dtype=np.int64)])
+    hits = np.concatenate([*found.values()]) if found else behind[:0]
     if graph.deletions != deletions or hits.max(initial=0) >= upto or (space.position_of_slot[hits] < 0).any():
         # The graph moved on, or forgot an item of this state, while we searched.
         return {}
@@ -291,4 +291,5 @@ def _split(space: Space, allowed: Allowed | None, upto: int) -> tuple[int, IntAr
     if allowed is not None:
         return allowed.split(upto)
     covered = int(np.count_nonzero(space.live[:upto])) if space.dead else upto
-    return covered, np.flatnonzero(space.position_of_slot[upto:] >= 0) + upto
+    behind = space.position_of_slot[upto:]
+    return covered, np.flatnonzero(behind >= 0) + upto if len(behind) else behind

@@ -173,10 +173,15 @@ def baseline(given: Given) -> Numbers:
 
 
 def fresh_copy(given: Given, name: str, of: str = "store") -> Path:
-    """A copy of a store, in the place of an older one."""
+    """A copy of a store, in the place of an older one.
+
+    It is on disk: whoever makes changes durable shall not wait for the copy as well.
+    """
     to = given.work / name
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(given.work / of, to)
+    if hasattr(os, "sync"):
+        os.sync()
     return to
 
 
