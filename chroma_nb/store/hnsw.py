@@ -20,7 +20,7 @@ import hnswlib
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.store import graph_files
+from chroma_nb.store import graph_files, huge_pages
 from chroma_nb.store.covering import Covering, candidates
 from chroma_nb.store.graph_files import GraphFile, slots_of
 from chroma_nb.types import BoolArray, IndexSettings, IntArray, Matrix, Metric
@@ -49,7 +49,13 @@ class Graph(Covering):
             M=settings.m,
             ef_construction=settings.construction_ef,
         )
+        self._advise()
         self._gate = _Gate()
+
+    def _advise(self) -> None:
+        """Ask for huge pages for the records of level 0: links, vector, label."""
+        record = (2 * self._index.M + 1) * 4 + self.dimension * 4 + 8
+        huge_pages.advise(self._index.get_max_elements() * record, len(self) * record)
 
     def __len__(self) -> int:
         return int(self._index.get_current_count())
@@ -62,6 +68,7 @@ class Graph(Covering):
             needed = len(self) + len(slots)
             if needed > self._index.get_max_elements():
                 self._index.resize_index(max(needed, int(needed * self.settings.resize_factor)))
+                self._advise()
             if len(slots):
                 self._index.add_items(vectors, slots, num_threads=threads)
             present = np.zeros(upto, dtype=np.bool_)
@@ -136,6 +143,7 @@ class Graph(Covering):
         graph.dimension, graph.settings = vectors.shape[1], settings
         graph._index = hnswlib.Index.__new__(hnswlib.Index)
         graph._index.__setstate__((state,))
+        graph._advise()
         graph._gate = _Gate()
         return graph
 
