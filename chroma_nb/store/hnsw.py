@@ -44,18 +44,10 @@ class Graph(Covering):
         self.dimension = dimension
         self.settings = settings
         self._index = hnswlib.Index(settings.space.value, dimension)
-        self._index.init_index(
-            max_elements=max(int(capacity * settings.resize_factor), 1000),
-            M=settings.m,
-            ef_construction=settings.construction_ef,
-        )
-        self._advise()
+        most = max(int(capacity * settings.resize_factor), 1000)
+        with huge_pages.asked_for(most * _record(settings.m, dimension)):
+            self._index.init_index(max_elements=most, M=settings.m, ef_construction=settings.construction_ef)
         self._gate = _Gate()
-
-    def _advise(self) -> None:
-        """Ask for huge pages for the records of level 0: links, vector, label."""
-        record = (2 * self._index.M + 1) * 4 + self.dimension * 4 + 8
-        huge_pages.advise(self._index.get_max_elements() * record, len(self) * record)
 
     def __len__(self) -> int:
         return int(self._index.get_current_count())
@@ -67,8 +59,9 @@ class Graph(Covering):
         with self._gate.writing():
             needed = len(self) + len(slots)
             if needed > self._index.get_max_elements():
-                self._index.resize_index(max(needed, int(needed * self.settings.resize_factor)))
-                self._advise()
+                most = max(needed, int(needed * self.settings.resize_factor))
+                with huge_pages.asked_for(most * _record(self.settings.m, self.dimension)):
+                    self._index.resize_index(most)
             if len(slots):
                 self._index.add_items(vectors, slots, num_threads=threads)
             present = np.zeros(upto, dtype=np.bool_)
@@ -142,10 +135,15 @@ class Graph(Covering):
         Covering.__init__(graph, _present(file))
         graph.dimension, graph.settings = vectors.shape[1], settings
         graph._index = hnswlib.Index.__new__(hnswlib.Index)
-        graph._index.__setstate__((state,))
-        graph._advise()
+        with huge_pages.asked_for(state["max_elements"] * state["size_data_per_element"], filled=True):
+            graph._index.__setstate__((state,))
         graph._gate = _Gate()
         return graph
+
+
+def _record(m: int, dimension: int) -> int:
+    """Bytes of an item on hnswlib's level 0: links, vector, label."""
+    return (2 * m + 1) * 4 + dimension * 4 + 8
 
 
 def _records(file: GraphFile, space: Metric, vectors: Matrix) -> npt.NDArray[np.uint8]:

@@ -2,8 +2,8 @@
 
 A search jumps through all of that memory, and with pages of 4 KB most jumps miss the table of addresses: at 100,000
 vectors of 384 dimensions a query takes 0.44 ms with pages of 2 MB, 0.51 ms without. hnswlib allocates by itself and
-does not tell where, so the place is found by its size in the system's list. That is advice only: where a mapping is
-mistaken for another, or nothing is found, all works as it would without.
+does not tell where, so the place is what the system's list of mappings has more afterwards. That is advice only: where
+a mapping is mistaken for another, or nothing is found, all works as it would without.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import ctypes
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
@@ -19,57 +21,87 @@ _log = logging.getLogger(__name__)
 _PAGE = 2 << 20
 # Smaller ones come from memory that malloc shares between many, and gain little.
 _LEAST = 32 << 20
-# A mapping may be larger than what was asked for, by what lies beside it.
+# A new mapping may be larger than what is looked for, by what else was allocated beside it.
 _LARGER = 1.1
 _HUGEPAGE, _COLLAPSE = 14, 25  # of <linux/mman.h>
 _MAPS = Path("/proc/self/maps")
 _SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
+_Range = tuple[int, int]
 
-def advise(size: int, used: int) -> bool:
-    """Ask for huge pages for memory that was just allocated in one piece.
+
+@contextmanager
+def asked_for(size: int, *, filled: bool = False) -> Iterator[None]:
+    """Ask for huge pages for a piece of memory that is allocated in here.
 
     Args:
         size: bytes of the piece.
-        used: bytes from its start on that are written to already; they are moved to huge pages at once (Linux 6.1),
-            in 0.03 s for each 100 MB.
-
-    Returns:
-        Whether the system took the advice; false as well where it has none to take.
+        filled: it is also written to in here. Then it is moved to huge pages at the end (Linux 6.1), in 0.03 s for each
+            100 MB; what is written to later comes to lie there by itself.
     """
-    if size < _LEAST or not sys.platform.startswith("linux"):
+    before = _mappings() if size >= _LEAST and _given() else None
+    yield
+    if before is None:
+        return
+    new = [(start, stop) for start, stop in _beyond(_mappings() or [], before) if _fits(stop - start, size)]
+    if new:
+        start, stop = min(new, key=lambda one: one[1] - one[0])
+        start, stop = -(-start // _PAGE) * _PAGE, stop // _PAGE * _PAGE
+        if _madvise(start, stop - start, _HUGEPAGE) and filled:
+            _madvise(start, stop - start, _COLLAPSE)
+
+
+def _given() -> bool:
+    if not sys.platform.startswith("linux"):
         return False
     try:
-        if "[never]" in _SETTING.read_text():
-            return False
-        place = _place(_MAPS.read_text().splitlines(), size)
+        return "[never]" not in _SETTING.read_text()
+    except OSError:  # a kernel without them
+        return False
+
+
+def _fits(length: int, size: int) -> bool:
+    return size <= length <= _LARGER * size + _PAGE
+
+
+def _mappings() -> list[_Range] | None:
+    """The writable memory that no file is behind, ascending; None: the system does not tell."""
+    try:
+        lines = _MAPS.read_text().splitlines()
     except OSError as error:
         _log.debug("no huge pages: %s", error)
-        return False
-    if place is None:
-        return False
-    start, stop = -(-place[0] // _PAGE) * _PAGE, place[1] // _PAGE * _PAGE
-    touched = min(stop, (place[0] + used) // _PAGE * _PAGE)
-    taken = _madvise(start, stop - start, _HUGEPAGE)
-    if taken and touched > start:
-        _madvise(start, touched - start, _COLLAPSE)
-    return taken
-
-
-def _place(maps: Iterable[str], size: int) -> tuple[int, int] | None:
-    """First and last address of the smallest writable mapping of no file that holds so many bytes, and few more.
-
-    >>> _place(["10000-20000 rw-p 00000000 00:00 0", "20000-21000 rw-p 00000000 00:00 0  [heap]"], 65_000)
-    (65536, 131072)
-    """
-    fitting = []
-    for line in maps:
+        return None
+    found = []
+    for line in lines:
         addresses, rights, *_, last = line.split(maxsplit=5)
         if rights == "rw-p" and last == "0":  # the inode; else the name of a file or a purpose
-            start, stop = (int(address, 16) for address in addresses.split("-"))
-            if size <= stop - start <= _LARGER * size + _PAGE:
-                fitting.append((stop - start, start, stop))
-    return min(fitting)[1:] if fitting else None
+            start, stop = addresses.split("-")
+            found.append((int(start, 16), int(stop, 16)))
+    return found
+
+
+def _beyond(after: Iterable[_Range], before: Iterable[_Range]) -> list[_Range]:
+    """What the first ranges cover and the second do not; both ascending.
+
+    >>> _beyond([(0, 10), (20, 30)], [(0, 4), (8, 9), (19, 21)])
+    [(4, 8), (9, 10), (21, 30)]
+    """
+    found = []
+    taken = list(before)
+    first = 0
+    for start, stop in after:
+        at = start
+        while first < len(taken) and taken[first][1] <= at:
+            first += 1
+        for known, end in islice(taken, first, None):
+            if known >= stop:
+                break
+            if known > at:
+                found.append((at, known))
+            at = max(at, end)
+        if at < stop:
+            found.append((at, stop))
+    return found
 
 
 def _madvise(start: int, length: int, advice: int) -> bool:
