@@ -183,8 +183,8 @@ def report(medians: Medians, busy: float = 0.0) -> str:
     lines = [
         f"chroma_nb {version('chroma-nb')}, {dt.datetime.now(dt.UTC).date()}, {machine.description()}.",
         f"Vectors of {DIMENSION} dimensions, cosine. Medians of fresh processes in turns; the last column is the",
-        "factor for ten times as many items. Memory is what a process holds more than after its imports: of its own,",
-        "or as pages of mapped files, which the system takes back when it needs them.",
+        "factor for ten times as many items. Files are in the system's cache. Memory is what a process holds more than",
+        "after its imports: of its own, or as pages of mapped files, which the system takes back when it needs them.",
         unrest if busy > _BUSY else "",
         *_table(["", *(f"{size:,}" for size in sizes), "x10"], rows),
         "",
