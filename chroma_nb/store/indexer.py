@@ -9,7 +9,6 @@ down inside hnswlib. Nothing that it does is needed for the data to be safe.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 import weakref
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from chroma_nb.errors import CorruptStoreError
+from chroma_nb.store.cores import CORES
 from chroma_nb.store.graph_files import GraphFile
 from chroma_nb.store.hnsw import Graph
 from chroma_nb.store.protocol import Progress
@@ -302,5 +302,4 @@ def _is_worth_reading(shelf: Shelf, graph: Walker, queries: int) -> bool:
 
 def _threads(asked: int | None, *, waited_for: bool) -> int:
     # In the background one core stays free for the notebook.
-    cores = os.cpu_count() or 1
-    return asked or (cores if waited_for else max(1, cores - 1))
+    return asked or (CORES if waited_for else max(1, CORES - 1))

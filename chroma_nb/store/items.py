@@ -34,12 +34,7 @@ class ItemTables:
         ``told`` is called with the number of items inserted so far.
         """
         names = ", ".join(f'"{name}"' for name in columns)
-        count = len(columns["row"])
-        for start in range(0, count, _WRITTEN_ROWS):
-            with self._batch({name: column.slice(start, _WRITTEN_ROWS) for name, column in columns.items()}):
-                self._connection.execute(f"INSERT INTO {items_table(number)} ({names}) SELECT {names} FROM {_BATCH}")
-            if told is not None:
-                told(min(start + _WRITTEN_ROWS, count))
+        self._write(columns, f"INSERT INTO {items_table(number)} ({names}) SELECT {names} FROM {_BATCH}", told)
 
     def update(self, number: int, columns: Mapping[str, pa.Array], told: Callable[[int], None] | None = None) -> None:
         """Change columns of the items named by the column ``row``.
@@ -50,13 +45,19 @@ class ItemTables:
         if not names:
             return
         changes = ", ".join(f'"{name}" = batch."{name}"' for name in names)
+        self._write(
+            columns,
+            f"UPDATE {items_table(number)} AS items SET {changes} FROM {_BATCH} AS batch "
+            'WHERE items."row" = batch."row"',
+            told,
+        )
+
+    def _write(self, columns: Mapping[str, pa.Array], statement: str, told: Callable[[int], None] | None) -> None:
+        """Run a statement on parts of the columns, one after the other."""
         count = len(columns["row"])
         for start in range(0, count, _WRITTEN_ROWS):
             with self._batch({name: column.slice(start, _WRITTEN_ROWS) for name, column in columns.items()}):
-                self._connection.execute(
-                    f"UPDATE {items_table(number)} AS items SET {changes} FROM {_BATCH} AS batch "
-                    'WHERE items."row" = batch."row"'
-                )
+                self._connection.execute(statement)
             if told is not None:
                 told(min(start + _WRITTEN_ROWS, count))
 

@@ -7,13 +7,13 @@ graph's own distances of a row to itself are about 1e-7, which is enough to spoi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb.store.cores import CORES
 from chroma_nb.store.hnsw import Graph
 from chroma_nb.store.protocol import Progress
 from chroma_nb.types import IndexSettings, IntArray, Matrix, Metric
@@ -182,7 +182,7 @@ def graph_neighbours(rows: Rows, graph: Graph, place: IntArray, k: int, progress
     found = np.empty((len(rows), k), dtype=np.int64)
     lengths = np.full((len(rows), k), np.nan, dtype=np.float32)
     for part in _slices(len(rows), _GRAPH_ROWS):
-        labels = graph.search(rows.raw(part), k + 1, None, os.cpu_count() or 1, ef=max(_SEARCH_EF, k + 1))
+        labels = graph.search(rows.raw(part), k + 1, None, CORES, ef=max(_SEARCH_EF, k + 1))
         if labels is None:
             continue
         asked = np.arange(len(rows))[part]
@@ -210,7 +210,7 @@ def graph_of(rows: Rows, settings: IndexSettings, progress: Progress | None = No
     """
     graph = Graph(rows.dimension, settings, len(rows))
     for part in _slices(len(rows), _GRAPH_ROWS):
-        graph.extend(rows.raw(part), np.arange(part.start, part.stop), part.stop, os.cpu_count() or 1)
+        graph.extend(rows.raw(part), np.arange(part.start, part.stop), part.stop, CORES)
         if progress is not None:
             progress(part.stop, len(rows))
     return graph
