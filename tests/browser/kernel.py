@@ -53,9 +53,20 @@ class KernelPage(WatchedPage):
         return value
 
     def _execute(self, code: str, expressions: dict[str, str], timeout: float) -> dict[str, Any]:
-        reply: dict[str, Any] = self.page.evaluate(_EXECUTE, [code, expressions, timeout * 1000])
-        check(reply)
-        return reply
+        """Run code in the kernel; what it answers.
+
+        After an error of a cell the kernel refuses for a moment what comes next ("aborted": it has not been run, see
+        "Execution" in Jupyter's messaging protocol), so that is asked again.
+        """
+        end = time.monotonic() + timeout
+        while True:
+            reply: dict[str, Any] = self.page.evaluate(_EXECUTE, [code, expressions, timeout * 1000])
+            if reply["status"] != "aborted":
+                check(reply)
+                return reply
+            if time.monotonic() > end:
+                raise TimeoutError(f"the kernel refuses since {timeout} s to run {code or expressions}")
+            self.page.wait_for_timeout(20)
 
 
 def check(reply: dict[str, Any], where: str = "") -> None:

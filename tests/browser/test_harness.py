@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.gestures import drag
-from tests.browser.kernel import KernelError
+from tests.browser.kernel import KERNEL, KernelError
 from tests.browser.lab import Lab
 from tests.browser.notebook import Notebook
 
@@ -109,6 +109,13 @@ def test_a_new_cell_and_its_output(nb: Notebook) -> None:
     assert nb.text(index).startswith("printed\n4")
     with pytest.raises(KernelError, match=r"cell \d+: ValueError: no\n(.|\n)*raise ValueError"):
         nb.add("raise ValueError('no')")
+
+
+def test_asked_behind_an_error(nb: Notebook) -> None:
+    # The kernel refuses what waits behind a cell that fails.
+    failing = "import time; time.sleep(0.5); raise ValueError"
+    nb.page.evaluate(f"code => {{ {KERNEL}.requestExecute({{ code, stop_on_error: true }}); }}", failing)
+    assert nb.python("6 * 7") == 42
 
 
 def test_screenshot(nb: Notebook) -> None:
