@@ -76,7 +76,7 @@ class Notebook:
         return self.kernel.run(code)
 
     def interrupted(self, code: str, bar: str, amid: str = "vectors") -> None:
-        """Amid the writing of vectors (the first half of the bar) or of rows; other work soon after its start."""
+        """Amid the writing of vectors (the first half of the bar), or of rows; amid neither, soon after its start."""
         if self.owner is not None:
             self.owner.run(f"waits_amid = {amid!r}")
         self.kernel.interrupted(code, bar, share=0.7 if amid == "rows" else 0)
@@ -145,8 +145,8 @@ def test_updating(notebook: Notebook, amid: str) -> None:
 
 
 def test_indexing(notebook: Notebook) -> None:
-    notebook.run(_ADD)
-    notebook.interrupted("docs.create_index()", "indexing docs")
+    # In one cell: between two of them the graph may be made, and then nobody waits for it.
+    notebook.interrupted(f"{_ADD}; docs.create_index()", "indexing docs", amid="neither")
     assert notebook.state() == _WHOLE
     notebook.run("docs.add(ids=['new'], embeddings=matrix[:1] + 5, metadatas=[{'n': -1}]); docs.delete(ids=['new'])")
     notebook.run("docs.create_index()")
@@ -169,8 +169,8 @@ def test_embedding(notebook: Notebook) -> None:
 @pytest.mark.parametrize("stage", ["index", "epochs"])
 def test_projecting(notebook: Notebook, stage: str) -> None:
     """While the graph is made for it, in the owner; and while the map is laid out, here."""
-    notebook.run(_ADD)
-    notebook.interrupted("docs.project(engine='native')", f"map of docs: {stage}")
+    # In one cell, as in `test_indexing`.
+    notebook.interrupted(f"{_ADD}; docs.project(engine='native')", f"map of docs: {stage}", amid="neither")
     assert notebook.run("print(Projector(client._store, docs.id, engine='native').stored())") == "None"
     assert notebook.state() == _WHOLE
     if stage == "epochs":  # else it costs the same seconds once more
