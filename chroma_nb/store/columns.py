@@ -168,8 +168,10 @@ class Columns:
         for chunk, (start, stop) in enumerate(_bounds(entry)[: len(entry.stamps)]):
             file = self._filed.get(chunk)
             upto = file.upto if file is not None and file.valid(entry) else start
-            held, lacking = mirror.count_rows(start, upto), mirror.count_rows(upto, stop)
             full = stop == (chunk + 1) * CHUNK
+            if stop - upto < (1 if full else _FEW):
+                continue
+            held, lacking = mirror.count_rows(start, upto), mirror.count_rows(upto, stop)
             if lacking and ((full and held) or lacking >= max(_FEW, held // 4)):
                 due.append(chunk)
         return due
@@ -258,9 +260,9 @@ def _read(file: Filed) -> tuple[Part, Sorted]:
     return part, Sorted(arrays["id.hash"].to_numpy(), arrays["id.order"].to_numpy())
 
 
-def _numbers(facts: Mapping[str, Any], arrays: Mapping[str, pa.Array], name: str) -> IntArray:
+def _numbers(facts: Mapping[str, Any], arrays: Mapping[str, pa.Array], name: str) -> IntArray | range:
     if name in facts:
-        return np.arange(facts[name], facts[name] + facts["items"])
+        return range(facts[name], facts[name] + facts["items"])
     numbers: IntArray = arrays[name].to_numpy()
     return numbers
 

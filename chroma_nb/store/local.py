@@ -157,9 +157,9 @@ class LocalStore(Written):
         with self._open():
             shelf = self._shelves.shelf(collection)
             state, vectors = shelf.state, shelf.held()
-            positions = selected(self._shelves, shelf, selection)
-        stop = len(positions) if limit is None else offset + limit
-        return state.records(positions[offset:stop], include, vectors)
+            stop = None if limit is None else offset + limit
+            positions = selected(self._shelves, shelf, selection, stop)
+        return state.records(positions[offset:], include, vectors)
 
     def query(
         self,

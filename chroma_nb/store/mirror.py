@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -66,14 +66,14 @@ class Part:
     """Items with consecutive rows, as they are read.
 
     Attributes:
-        rows: int64 (n,), ascending.
-        slots: int64 (n,).
+        rows: int64 (n,), ascending; or a range.
+        slots: int64 (n,); or a range.
         columns: dense columns; one that is not there is all null.
         sparse: values of rare metadata keys, by the number of the (key, kind) pair.
     """
 
-    rows: IntArray
-    slots: IntArray
+    rows: IntArray | range
+    slots: IntArray | range
     columns: Mapping[str, pa.Array]
     sparse: Mapping[int, SparseColumn]
 
@@ -88,6 +88,15 @@ class Part:
         )
 
 
+class _Growing(NamedTuple):
+    """The numbers of a mirror, shared with those that follow it."""
+
+    rows: Growing
+    slots: Growing
+    live: Growing
+    place: Growing
+
+
 @dataclass(frozen=True)
 class Mirror:
     """All columns of a collection.
@@ -96,8 +105,6 @@ class Mirror:
         types: Arrow type of each dense column.
         chunks: the dense columns, cut into chunks.
         sparse: values of rare metadata keys, by the number of the (key, kind) pair.
-        rows: int64 (n,), ascending.
-        slots: int64 (n,).
         live: bool (n,), false for deleted items.
         position_of_slot: int64 (slots,), -1 for slots that hold no live item's vector.
         dead: how many items are deleted.
@@ -106,22 +113,24 @@ class Mirror:
     types: Mapping[str, pa.DataType]
     chunks: tuple[Chunk, ...]
     sparse: Mapping[int, SparseColumn]
-    rows: IntArray
-    slots: IntArray
     live: BoolArray
     position_of_slot: IntArray
     dead: int
-    _growing: tuple[Growing, Growing, Growing, Growing]
+    _growing: _Growing
 
     @classmethod
     def load(cls, parts: Sequence[Part], types: Mapping[str, pa.DataType], slots: int) -> Mirror:
         """Put together what was read, in ascending order of rows, of a collection with so many slots."""
         parts = [part for part in parts if len(part.rows)]
-        rows = Growing.joined(np.empty(0, np.int64), *(part.rows for part in parts))
-        item_slots = Growing.joined(np.empty(0, np.int64), *(part.slots for part in parts))
-        place = Growing.joined(np.full(slots, -1, dtype=np.int64))
-        place.view[item_slots.view] = np.arange(len(rows.view))
-        growing = (rows, item_slots, Growing.joined(np.ones(len(rows.view), dtype=np.bool_)), place)
+        rows, item_slots = [part.rows for part in parts], [part.slots for part in parts]
+        count = sum(map(len, rows))
+        # Reading seldom asks for the first two, and new memory is most of what opening a large collection costs.
+        growing = _Growing(
+            rows=Growing.later(count, lambda: _numbers(rows)),
+            slots=Growing.later(count, lambda: _numbers(item_slots)),
+            live=Growing.joined(np.ones(count, dtype=np.bool_)),
+            place=_positions(item_slots, slots),
+        )
         pieces: dict[int, list[SparseColumn]] = {}
         for part in parts:
             for number, column in part.sparse.items():
@@ -130,36 +139,45 @@ class Mirror:
             types=dict(types),
             chunks=tuple(chunk for part in parts for chunk in _cut(Chunk(part.columns, len(part.rows)))),
             sparse={number: SparseColumn.joined(columns) for number, columns in pieces.items()},
-            rows=growing[0].view,
-            slots=growing[1].view,
-            live=growing[2].view,
-            position_of_slot=growing[3].view,
+            live=growing.live.view,
+            position_of_slot=growing.place.view,
             dead=0,
             _growing=growing,
         )
 
     def __len__(self) -> int:
         """Number of positions, deleted items included."""
-        return len(self.rows)
+        return len(self.live)
+
+    @property
+    def rows(self) -> IntArray:
+        """The row of each position, int64 (n,), ascending."""
+        return self._growing.rows.first(len(self))
+
+    @property
+    def slots(self) -> IntArray:
+        """The slot of each position, int64 (n,)."""
+        return self._growing.slots.first(len(self))
 
     @property
     def count(self) -> int:
         """Number of live items."""
-        return len(self.rows) - self.dead
+        return len(self) - self.dead
 
     @cached_property
     def _starts(self) -> IntArray:
         return np.cumsum([0, *(chunk.length for chunk in self.chunks)], dtype=np.int64)
 
-    def live_positions(self) -> IntArray:
-        """Positions of all live items, ascending."""
-        return np.flatnonzero(self.live) if self.dead else np.arange(len(self.rows))
+    def live_positions(self, first: int | None = None) -> IntArray:
+        """Positions of all live items, ascending; or of the first so many."""
+        first = len(self) if first is None else min(first, len(self))
+        return np.flatnonzero(self.live[: first + self.dead])[:first] if self.dead else np.arange(first)
 
     def positions(self, rows: IntArray) -> IntArray:
         """Positions, ascending, of the live ones of these rows (all of them known)."""
-        rows = ascending(rows)
-        contiguous = len(self.rows) > 0 and int(self.rows[-1]) - int(self.rows[0]) == len(self.rows) - 1
-        found = rows - self.rows[0] if contiguous else np.searchsorted(self.rows, rows)
+        rows, known = ascending(rows), self.rows
+        contiguous = len(known) > 0 and int(known[-1]) - int(known[0]) == len(known) - 1
+        found = rows - known[0] if contiguous else np.searchsorted(known, rows)
         return found[self.live[found]] if self.dead else found
 
     def between(self, start: int, stop: int) -> IntArray:
@@ -253,19 +271,17 @@ class Mirror:
         self, rows: IntArray, slots: IntArray, columns: Mapping[str, pa.Array], types: Mapping[str, Any]
     ) -> Mirror:
         """New items at the end; ``types`` names the type of every column, new ones included."""
-        growing = self._growing
-        start = len(self.rows)
-        for grow, values in zip(growing, (rows, slots, np.ones(len(rows), dtype=np.bool_)), strict=False):
-            grow.write(start, values)
-        growing[3].write(len(self.position_of_slot), _places(slots, len(self.position_of_slot), start))
+        growing, start, known = self._growing, len(self), len(self.position_of_slot)
+        growing.rows.write(start, rows)
+        growing.slots.write(start, slots)
+        growing.live.write(start, np.ones(len(rows), dtype=np.bool_))
+        growing.place.write(known, _places(slots, known, start))
         return replace(
             self,
             types=dict(types),
             chunks=_merged(self.chunks, Chunk(columns, len(rows))),
-            rows=growing[0].view,
-            slots=growing[1].view,
-            live=growing[2].view,
-            position_of_slot=growing[3].view,
+            live=growing.live.view,
+            position_of_slot=growing.place.view,
         )
 
     def change(self, positions: IntArray, columns: Mapping[str, pa.Array], types: Mapping[str, Any]) -> Mirror:
@@ -287,18 +303,38 @@ class Mirror:
         place.view[self.slots[positions]] = -1
         place.view[slots] = positions
         item_slots.view[positions] = slots
-        growing = (self._growing[0], item_slots, self._growing[2], place)
-        return replace(self, slots=item_slots.view, position_of_slot=place.view, _growing=growing)
+        growing = self._growing._replace(slots=item_slots, place=place)
+        return replace(self, position_of_slot=place.view, _growing=growing)
 
     def remove(self, positions: IntArray) -> Mirror:
         """Items deleted; their positions stay."""
         live, place = Growing.joined(self.live), Growing.joined(self.position_of_slot)
         live.view[positions] = False
         place.view[self.slots[positions]] = -1
-        growing = (self._growing[0], self._growing[1], live, place)
-        return replace(
-            self, live=live.view, position_of_slot=place.view, dead=self.dead + len(positions), _growing=growing
-        )
+        growing, dead = self._growing._replace(live=live, place=place), self.dead + len(positions)
+        return replace(self, live=live.view, position_of_slot=place.view, dead=dead, _growing=growing)
+
+
+def _numbers(parts: Sequence[IntArray | range]) -> Growing:
+    """These one after the other. Ranges are written into their place."""
+    joined = Growing.unset((sum(map(len, parts)),), np.int64)
+    at = 0
+    for part in parts:
+        joined.view[at : at + len(part)] = np.arange(part.start, part.stop) if isinstance(part, range) else part
+        at += len(part)
+    return joined
+
+
+def _positions(parts: Sequence[IntArray | range], slots: int) -> Growing:
+    """The position of each slot, where these are the slots of the positions; -1 for the others."""
+    places = Growing.unset((slots,), np.int64)
+    places.view[:] = -1
+    at = 0
+    for part in parts:
+        where = slice(part.start, part.stop) if isinstance(part, range) else part
+        places.view[where] = np.arange(at, at + len(part))
+        at += len(part)
+    return places
 
 
 def _places(slots: IntArray, known: int, start: int) -> IntArray:

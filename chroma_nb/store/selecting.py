@@ -12,16 +12,19 @@ from chroma_nb.types import BoolArray, IntArray, Selection
 from chroma_nb.where import patterns
 
 
-def selected(shelves: Shelves, shelf: Shelf, selection: Selection) -> IntArray:
-    """Positions of the selected items: in order of insertion, or of the ids asked for."""
+def selected(shelves: Shelves, shelf: Shelf, selection: Selection, first: int | None = None) -> IntArray:
+    """Positions of the selected items, or of the first so many: in order of insertion, or of the ids asked for."""
     mirror = shelf.state.mirror
     if selection.ids is not None:
         asked = shelf.find(selection.ids)
         positions = asked[asked >= 0]
-        if selection.where is None:
-            return positions
-        return positions[_matching(shelves, shelf, selection)[positions]]
-    return mirror.live_positions() if selection.where is None else np.flatnonzero(_matching(shelves, shelf, selection))
+        if selection.where is not None:
+            positions = positions[_matching(shelves, shelf, selection)[positions]]
+    elif selection.where is not None:
+        positions = np.flatnonzero(_matching(shelves, shelf, selection))
+    else:
+        positions = mirror.live_positions(first)
+    return positions[:first]
 
 
 def allowed(shelves: Shelves, shelf: Shelf, selection: Selection) -> Allowed:

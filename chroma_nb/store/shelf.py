@@ -139,8 +139,15 @@ class Shelf:
         self.graph_failed = False
         self.successors: dict[int, Vectors] = {}
         self._lengths = Lengths(state.entry.info.settings.space)
-        self._ids = Ids(state.mirror, {}) if columns is None else columns.ids(state.mirror)
+        self._as_read = state.mirror
         self.state = state
+
+    @cached_property
+    def _ids(self) -> Ids:
+        # Made when first needed: queries that open a large collection need no row numbers, which take memory.
+        mirror = self._as_read
+        del self._as_read
+        return Ids(mirror, {}) if self.columns is None else self.columns.ids(mirror)
 
     def find(self, ids: Sequence[str]) -> IntArray:
         """The position of each live item by its id, int64 (n,), -1 where there is none."""
