@@ -69,7 +69,8 @@ class Walker(Covering):
         stops = np.cumsum(raised, dtype=np.int64) * self._state["size_links_per_element"]
         self._starts = np.concatenate([[0], stops])
         self._lists = file.arrays["link_lists"].view(np.uint8)
-        if self._starts[-1] != len(self._lists) or raised.min(initial=0) < 0:
+        levelled = raised.min(initial=0) >= 0 and raised.max(initial=0) >= self._state["max_level"]
+        if self._starts[-1] != len(self._lists) or not levelled:
             raise CorruptStoreError(f"{file.path} is torn: its levels and its links do not agree")
         self._forgetting = threading.Lock()
         self._whole = bool(self._present.all())
