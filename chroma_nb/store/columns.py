@@ -127,7 +127,7 @@ class Columns:
         return ranges
 
     def ids(self, mirror: Mirror) -> Ids:
-        """The positions in the mirror as it was read, by id."""
+        """The positions by id of all items in the mirror, which began with what `load` gave."""
         starts = np.searchsorted(mirror.rows, [chunk * CHUNK for chunk in self._ids])
         return Ids(mirror, dict(zip(starts.tolist(), self._ids.values(), strict=True)))
 

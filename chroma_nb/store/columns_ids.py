@@ -95,7 +95,7 @@ class Ids:
     """The positions of the items of one collection, by id.
 
     Args:
-        mirror: as it was read.
+        mirror: its items.
         indexes: for some stretches of it, by first position, sorted hashes; at most one item has an id.
     """
 

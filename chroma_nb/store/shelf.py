@@ -139,14 +139,12 @@ class Shelf:
         self.graph_failed = False
         self.successors: dict[int, Vectors] = {}
         self._lengths = Lengths(state.entry.info.settings.space)
-        self._as_read = state.mirror
         self.state = state
 
     @cached_property
     def _ids(self) -> Ids:
         # Made when first needed: queries that open a large collection need no row numbers, which take memory.
-        mirror = self._as_read
-        del self._as_read
+        mirror = self.state.mirror
         return Ids(mirror, {}) if self.columns is None else self.columns.ids(mirror)
 
     def find(self, ids: Sequence[str]) -> IntArray:

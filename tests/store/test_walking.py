@@ -89,6 +89,20 @@ def test_a_walk_finds_what_hnswlib_finds(tmp_path: Path, space: Metric, m: int) 
     assert all(len(set(row)) == K for row in found.tolist())
 
 
+def test_a_walk_among_many_small_clusters(tmp_path: Path) -> None:
+    # Of ten each: hnswlib, which goes on with the nearest node of each upper level alone, misses whole ones.
+    settings = IndexSettings(m=5, search_ef=K)
+    rng = np.random.default_rng(7)
+    vectors = (np.repeat(rng.normal(size=(2_000, 32)), 10, axis=0) + rng.normal(0, 0.05, (20_000, 32))).astype("f4")
+    graph = Graph(32, settings, len(vectors))
+    graph.extend(vectors, np.arange(len(vectors)), len(vectors), 1)
+    graph.save(tmp_path / "x.graph", IDENTITY)
+    queries = vectors[::100] + np.float32(0.01)
+    expected = truth(Metric.L2, vectors, queries, np.ones(len(vectors), dtype=np.bool_))
+    found = walker(tmp_path / "x.graph", settings, vectors).search(queries, K, None, 1)
+    assert recall(found, expected) > recall(graph.search(queries, K, None, 1), expected) + 0.1
+
+
 @pytest.mark.parametrize("share", [0.5, 0.05])
 def test_a_walk_with_a_filter(tmp_path: Path, share: float) -> None:
     settings = IndexSettings(search_ef=60)
@@ -233,6 +247,22 @@ def test_a_part_overwritten(tmp_path: Path, array: str, byte: int) -> None:
     else:
         assert found is None
         assert through.torn == (byte != 0 or array == "labels")
+
+
+def test_a_link_to_a_place_that_is_not_on_its_level(tmp_path: Path) -> None:
+    settings, vectors, path = IndexSettings(m=6), clustered(400), tmp_path / "x.graph"
+    built(vectors, settings).save(path, IDENTITY)
+    file = GraphFile(path)
+    levels = file.arrays["element_levels"]
+    low = int(np.flatnonzero(levels == 0)[0])
+    content = bytearray(path.read_bytes())
+    start = content.index(file.arrays["link_lists"].tobytes())
+    links = np.frombuffer(content, "<u4", file.arrays["link_lists"].nbytes // 4, start).reshape(-1, 7)
+    links[np.concatenate([[0], np.cumsum(levels[levels > 0])[:-1]]), 1:] = low  # those of level 1
+    path.write_bytes(content)
+    through = walker(path, settings, vectors)
+    assert through.search(vectors[low : low + 1], 10, None, 1) is None
+    assert through.torn
 
 
 def test_a_file_that_is_cut_or_foreign(tmp_path: Path) -> None:
