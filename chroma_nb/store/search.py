@@ -78,6 +78,11 @@ class Space:
         """Bool per slot: holds the vector of a live item."""
         return self.position_of_slot >= 0
 
+    @cached_property
+    def count(self) -> int:
+        """How many of the slots are live."""
+        return int(np.count_nonzero(self.live)) if self.dead else len(self.position_of_slot)
+
     def agree(self, graph: Covering) -> int | None:
         """Tell the graph which slots are gone, once per state of both.
 
@@ -290,6 +295,5 @@ def _split(space: Space, allowed: Allowed | None, upto: int) -> tuple[int, IntAr
     """How many (allowed) live slots the graph covers, and which lie behind it."""
     if allowed is not None:
         return allowed.split(upto)
-    covered = int(np.count_nonzero(space.live[:upto])) if space.dead else upto
-    behind = space.position_of_slot[upto:]
-    return covered, np.flatnonzero(behind >= 0) + upto if len(behind) else behind
+    behind = np.flatnonzero(space.position_of_slot[upto:] >= 0) + upto
+    return space.count - len(behind), behind

@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from chroma_nb.store import matching, schema, where_sql
+from chroma_nb.store.mirror import ascending
 from chroma_nb.store.search import Allowed
 from chroma_nb.store.shelf import Shelf
 from chroma_nb.store.shelves import Shelves
 from chroma_nb.types import BoolArray, IntArray, Selection
 from chroma_nb.where import patterns
+
+
+# Of at most this share of all items the slots are looked up; of more, each slot is asked whether its item is among them.
+_FEW = 0.1
 
 
 def selected(shelves: Shelves, shelf: Shelf, selection: Selection, first: int | None = None) -> IntArray:
@@ -32,8 +37,10 @@ def allowed(shelves: Shelves, shelf: Shelf, selection: Selection) -> Allowed:
     mirror = shelf.state.mirror
     if selection.ids is not None or selection.where is None or mirror.count == 0:
         return Allowed(slots=np.unique(mirror.slots[selected(shelves, shelf, selection)]))
-    place = mirror.position_of_slot
-    mask = _matching(shelves, shelf, selection)[place]
+    found, place = _matching(shelves, shelf, selection), mirror.position_of_slot
+    if np.count_nonzero(found) <= _FEW * len(found):
+        return Allowed(slots=ascending(mirror.slots[np.flatnonzero(found)]))
+    mask = found[place]
     if len(place) != mirror.count:
         mask &= place >= 0  # what was picked for a slot without an item is that of the last one
     return Allowed(mask=mask)
