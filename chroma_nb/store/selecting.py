@@ -12,8 +12,7 @@ from chroma_nb.store.shelves import Shelves
 from chroma_nb.types import BoolArray, IntArray, Selection
 from chroma_nb.where import patterns
 
-
-# Of at most this share of all items the slots are looked up; of more, each slot is asked whether its item is among them.
+# Of at most this share of all items the slots are looked up; of more, each slot is asked whether its item passes.
 _FEW = 0.1
 
 

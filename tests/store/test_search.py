@@ -251,6 +251,21 @@ def test_the_graph_forgets_deleted_and_moved_items(
         collection.create_index()
 
 
+def test_few_that_pass_and_vectors_of_them_that_moved(
+    client: Client, vectors: npt.NDArray[np.float32], graphs: list[Any]
+) -> None:
+    collection = filled(client, vectors)
+    collection.create_index()
+    collection.update(ids=["17", "31"], embeddings=vectors[:2])  # behind what the graph covers
+    where = {"$and": [{"n": {"$gte": 8}}, {"n": {"$lt": 32}}]}
+    passing = {str(n) for n in range(8, 32)}
+    for exactly in (False, True):
+        hits = [collection.query(vectors[n], n_results=3, where=where, exact=exactly).index for n in (0, 1, 8)]
+        assert [found[0] for found in hits] == ["17", "31", "8"]
+        assert all(set(found) < passing and len(set(found)) == 3 for found in hits)
+    assert graphs
+
+
 def test_fewer_items_in_the_graph_than_asked_for(
     client: Client, vectors: npt.NDArray[np.float32], graphs: list[Any]
 ) -> None:
