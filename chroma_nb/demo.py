@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from importlib import resources
@@ -154,6 +155,8 @@ def shipped_notebook(name: str = NOTEBOOK) -> Path:
 def execute(notebook: Path) -> Execution:
     """Run a notebook without a browser, in its own directory; the result is written beside it.
 
+    What a kernel that dies said of it goes to the standard error.
+
     Raises:
         InvalidArgumentError: the file is not a notebook.
     """
@@ -185,10 +188,15 @@ def execute(notebook: Path) -> Execution:
         on_cell_start=lambda cell, cell_index: ran.append(cell) if cell.cell_type == "code" else None,
     )
     started, failure = time.perf_counter(), None
-    try:
-        client.execute()
-    except (CellControlSignal, RuntimeError) as error:  # the latter: the kernel died, or did not start
-        failure = _failure(ran, error)
+    with tempfile.TemporaryFile() as said:  # by the kernel beside its cells: as it ends, complaints of libraries
+        try:
+            client.execute(stderr=said)
+        except CellControlSignal as error:
+            failure = _failure(ran, error)
+        except RuntimeError as error:  # it died, or did not start
+            failure = _failure(ran, error)
+            said.seek(0)
+            sys.stderr.write(said.read().decode(errors="replace"))
     result = notebook.with_suffix(".executed.ipynb")
     nbformat.write(content, result)
     return Execution(result, len(ran), time.perf_counter() - started, failure)
