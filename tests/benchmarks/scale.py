@@ -47,7 +47,13 @@ def run(args: argparse.Namespace) -> None:
         _read(keep / str(size))
     busy = machine.wait_for_quiet(args.patience)
     medians = measure(keep, sizes, args.repeats, args.graphs_up_to)
-    text = report(medians, max(busy, machine.busy_share()))
+    beside = args.plot is not None and args.report is not None and args.plot.parent == args.report.parent
+    text = report(
+        medians,
+        max(busy, machine.busy_share()),
+        repeats=args.repeats,
+        picture=args.plot.name if beside else None,
+    )
     print("\n" + text)
     if args.report is not None:
         args.report.write_text(text, encoding="utf-8")

@@ -166,12 +166,14 @@ grows to at most 1.5 times, or by 10 ms where that is no more than double.
 """
 
 
-def report(medians: Medians, busy: float = 0.0) -> str:
+def report(medians: Medians, busy: float = 0.0, *, repeats: int = 1, picture: str | None = None) -> str:
     """Markdown: a table of all numbers by size with their growth, and the verdicts.
 
     Args:
         medians: by size.
         busy: share of the processors that others used, before or after.
+        repeats: rounds.
+        picture: file name of the plot, if it lies beside the report.
     """
     sizes = sorted(medians)
     names = list(dict.fromkeys(name for size in reversed(sizes) for name in medians[size]))
@@ -180,7 +182,10 @@ def report(medians: Medians, busy: float = 0.0) -> str:
         for name in names
     ]
     unrest = f"\nThe machine was not at rest: others kept it {busy:.0%} busy before or after.\n"
+    shown = f"![Times over the number of items, both axes logarithmic]({picture})\n\n" if picture is not None else ""
     lines = [
+        "# Growth, measured",
+        "",
         f"chroma_nb {version('chroma-nb')}, {dt.datetime.now(dt.UTC).date()}, {machine.description()}.",
         f"Vectors of {DIMENSION} dimensions, cosine. Medians of fresh processes in turns; the last column is the",
         "factor for ten times as many items. Files are in the system's cache. Memory is what a process holds more than",
@@ -191,6 +196,8 @@ def report(medians: Medians, busy: float = 0.0) -> str:
         *_table(["", "promise", "measured", "asked", "verdict"], [one.line(medians) for one in PROMISES]),
         "",
         _MEANING + _judged(medians),
+        "",
+        shown + f"Made by `python -m tests.benchmarks scale --keep FOLDER --repeats {repeats}`.",
     ]
     return "\n".join(lines) + "\n"
 

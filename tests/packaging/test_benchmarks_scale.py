@@ -39,6 +39,10 @@ def test_what_grows_and_what_does_not() -> None:
         assert line in told.splitlines()
     assert "from 100,000 to 1,000,000 items" in told
     assert "not at rest" not in told
+    assert "](" not in told
+    told = scale_report.report(medians, repeats=3, picture="scale.svg")
+    assert "](scale.svg)" in told
+    assert "scale --keep FOLDER --repeats 3`" in told
     assert "20% busy" in scale_report.report(medians, 0.2)
 
 
