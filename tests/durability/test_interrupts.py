@@ -48,7 +48,7 @@ from chroma_nb import collection
 from chroma_nb.projection.projector import Projector
 collection.PATIENCE = 0
 client = chroma_nb.Client(PATH)
-settings = {"hnsw:construction_ef": 300, "hnsw:M": 40, "hnsw:num_threads": 1}
+settings = {"hnsw:construction_ef": 1_500, "hnsw:M": 40, "hnsw:num_threads": 1}
 docs = client.create_collection("docs", settings, embedding_function=None)
 matrix = np.random.default_rng(1).random((ITEMS, DIMENSION), dtype=np.float32)
 frame = pd.DataFrame({"n": range(ITEMS)}, index=[f"i{number}" for number in range(ITEMS)])
@@ -169,7 +169,9 @@ def test_embedding(notebook: Notebook) -> None:
 @pytest.mark.parametrize("stage", ["index", "epochs"])
 def test_projecting(notebook: Notebook, stage: str) -> None:
     """While the graph is made for it, in the owner; and while the map is laid out, here."""
-    # In one cell, as in `test_indexing`.
+    # In one cell, as in `test_indexing`, and not with the imports and compiling of a first map in between.
+    notebook.run("warm = client.create_collection('warm', embedding_function=None)")
+    notebook.run("warm.add(frame[:200], embeddings=matrix[:200]); warm.project(engine='native')")
     notebook.interrupted(f"{_ADD}; docs.project(engine='native')", f"map of docs: {stage}", amid="neither")
     assert notebook.run("print(Projector(client._store, docs.id, engine='native').stored())") == "None"
     assert notebook.state() == _WHOLE
