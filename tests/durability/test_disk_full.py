@@ -323,6 +323,8 @@ def _rows(client: chroma_nb.Client) -> dict[tuple[str, str], list[str]]:
 # Between the opening of a file and the `with` that closes it, only the garbage collector is left to do so.
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
+# Python itself drops what reaches it amid the callback of a weak reference, and goes on.
+@pytest.mark.filterwarnings("ignore:(?s)Exception ignored.*KeyboardInterrupt:pytest.PytestUnraisableExceptionWarning")
 def test_keyboard_interrupt_at_any_time(client: chroma_nb.Client) -> None:
     """Ctrl-C inside of DuckDB and of system calls, where no line of Python is."""
     rng = np.random.default_rng(1)
